@@ -1,0 +1,75 @@
+// Package fault is the catalogue of what an operator can meet: each fault has a code, a cause and
+// a way on. docs/errors.md is made from it.
+package fault
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code names one fault for good: CO-1207. The first digit is the room it comes from.
+type Code int
+
+func (c Code) String() string { return fmt.Sprintf("CO-%04d", int(c)) }
+
+// Entry is a fault's place in the catalogue.
+type Entry struct {
+	Code   Code
+	Title  string // what is wrong, in a few words
+	Cause  string // why it is wrong, for the reference
+	Remedy string // what to do
+}
+
+// Error is a fault that happened: a catalogue entry with the particulars.
+type Error struct {
+	Code   Code
+	Detail string // this time's particulars: which host, table, statement
+	Err    error  // what lies under it, if anything
+}
+
+// New makes an error of the catalogue's entry code; detail is this time's particulars.
+func New(code Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Detail: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Error is one line: the code, the particulars, and the way on.
+func (e *Error) Error() string {
+	s := e.Code.String() + " " + e.Detail
+	if entry, ok := Lookup(e.Code); ok && entry.Remedy != "" {
+		s += ". " + entry.Remedy
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf finds the fault inside err; ok is false if there is none.
+func CodeOf(err error) (code Code, ok bool) {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code, true
+	}
+	return 0, false
+}
+
+// Is tells whether err is, or wraps anywhere, the fault code.
+func Is(err error, code Code) bool {
+	return errors.Is(err, &Error{Code: code})
+}
+
+// Is makes errors.Is compare faults by their code, so that one of several joined errors is found.
+func (e *Error) Is(other error) bool {
+	o, ok := other.(*Error)
+	return ok && o.Code == e.Code
+}
+
+// Lookup finds a code's entry.
+func Lookup(code Code) (Entry, bool) {
+	for _, e := range Catalogue {
+		if e.Code == code {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
