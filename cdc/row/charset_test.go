@@ -12,7 +12,7 @@ import (
 // sample has characters whose bytes in some charset contain quotes, backslashes and the like.
 const sample = "é ß ñ Ж λ א ソ能表 縗 誠 許 日本語 한국어 ก 😀 \u2028"
 
-// hexText is s as a binary literal in UTF-8, converted to the charset.
+// inCharset is an expression for s in the charset.
 func inCharset(s, charset string) string {
 	return fmt.Sprintf("CONVERT(_utf8mb4 x'%x' USING %s)", s, charset)
 }
@@ -54,7 +54,7 @@ func TestStringsKeepTheirBytesInEveryCharset(t *testing.T) {
 func oddText(r *rand.Rand) string {
 	alphabet := []string{"a", "A", "b", "B", "c", "s", "v", "w", "V", "u", "i", "I", "j", "y", "k", "K", "l", "d", "z", "n", "e", "t", "h",
 		" ", "\x01", "\x1f", "\x7f", "\t", "-", "'", "0", "_", "é", "ß", "å", "ä", "ö", "Ж", "İ", "ı", "か", "カ", "😀", "\u200d", "\u0301", "ﬁ", "²"}
-	if r.IntN(3) > 0 {
+	if r.IntN(10) > 0 {
 		alphabet = alphabet[:32] // ASCII only
 	}
 	var b strings.Builder
@@ -75,7 +75,7 @@ func TestWhatACollationHoldsEqualConflicts(t *testing.T) {
 		for _, w := range words {
 			seen[w] = true
 		}
-		for len(seen) < 450 {
+		for len(seen) < 260 {
 			seen[oddText(r)] = true
 		}
 		insert := "INSERT IGNORE INTO " + l.schema + ".s (v) VALUES "
@@ -88,6 +88,9 @@ func TestWhatACollationHoldsEqualConflicts(t *testing.T) {
 		pairs, wild := 0, 0
 		for _, f := range texts(t, l.odd, "SELECT DISTINCT FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM "+collationsOf(l)) {
 			collation, charset := string(f[0]), string(f[1])
+			if charset == "utf8mb3" || strings.HasPrefix(charset, "utf16") || charset == "utf32" || charset == "ucs2" {
+				continue // the first has the same collations again, the others are always wild
+			}
 			exec(t, l.odd, "DROP TABLE IF EXISTS "+l.schema+".s")
 			exec(t, l.odd, fmt.Sprintf("CREATE TABLE %s.s (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20) CHARACTER SET %s COLLATE %s, UNIQUE KEY whole (id, v))", l.schema, charset, collation))
 			exec(t, l.odd, insert)

@@ -1,8 +1,6 @@
 package row
 
-import (
-	"changeover/internal/server"
-)
+import "strconv"
 
 // AppendRange appends the condition for the keys of r: Low < key ≤ High, TRUE without bounds.
 //
@@ -47,8 +45,38 @@ func (t *Table) appendBound(dst []byte, bound Row, op, last string) []byte {
 
 // appendCompare appends column op literal.
 func (c *Column) appendCompare(dst []byte, op string, v Value) []byte {
+	if c.Kind == Enum && op != "=" && len(c.Members) <= maxListed {
+		return c.appendOrdinals(dst, op, v)
+	}
 	dst = c.appendOperand(dst, c.misread(v))
 	return c.appendCompared(append(dst, op...), v)
+}
+
+// maxListed is the most members of an ENUM that appendOrdinals lists.
+const maxListed = 1000
+
+// appendOrdinals appends an ENUM's comparison with v as the list of the ordinals for which it
+// holds: no index answers e > 2, but every index answers e IN (3,4).
+func (c *Column) appendOrdinals(dst []byte, op string, v Value) []byte {
+	at, _ := strconv.Atoi(string(v))
+	low, high := 0, len(c.Members)
+	switch op {
+	case ">":
+		low = at + 1
+	case "<":
+		high = at - 1
+	case "<=":
+		high = at
+	}
+	if low > high {
+		return append(dst, "FALSE"...)
+	}
+	dst = append(c.appendColumn(dst), " IN ("...)
+	for n := low; n <= high; n++ {
+		dst = append(strconv.AppendInt(dst, int64(n), 10), ',')
+	}
+	dst[len(dst)-1] = ')'
+	return dst
 }
 
 // misread tells whether a comparison with v would take it for another value: beside a YEAR the
@@ -69,10 +97,7 @@ func (c *Column) appendOperand(dst []byte, asNumber bool) []byte {
 // AppendOrder appends the ORDER BY list of the row key.
 func (t *Table) AppendOrder(dst []byte) []byte {
 	for i, p := range t.Keys[t.RowKey].Parts {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, server.Name(t.Columns[p.Column].Name)...)
+		dst = t.Columns[p.Column].appendColumn(appendComma(dst, i))
 	}
 	return dst
 }
@@ -81,22 +106,78 @@ func (t *Table) AppendOrder(dst []byte) []byte {
 // thousands the server gives up its range access), FALSE for none. Strings are compared by the
 // column's collation, in which the key is unique.
 func (t *Table) AppendKeyIn(dst []byte, keys []Row) []byte {
-	if len(keys) == 0 {
-		return append(dst, "FALSE"...)
-	}
 	parts := t.Keys[t.RowKey].Parts
-	dst = t.appendTuple(dst, len(parts), func(dst []byte, i int) []byte {
-		c := &t.Columns[parts[i].Column]
-		return c.appendOperand(dst, c.anyMisread(keys, i))
-	})
-	dst = append(dst, " IN ("...)
+	switch {
+	case len(keys) == 0:
+		return append(dst, "FALSE"...)
+	case len(parts) == 1:
+		c := &t.Columns[parts[0].Column]
+		dst = append(c.appendOperand(dst, c.anyMisread(keys, 0)), " IN ("...)
+		for i, key := range keys {
+			dst = c.appendCompared(appendComma(dst, i), key[0])
+		}
+		return append(dst, ')')
+	case t.tupleComparable():
+		return t.appendTuplesIn(dst, keys)
+	}
+	return t.appendKeysOr(dst, keys)
+}
+
+func appendComma(dst []byte, i int) []byte {
+	if i > 0 {
+		return append(dst, ',')
+	}
+	return dst
+}
+
+// tupleComparable tells whether the key's columns compare in (a,b) IN (…) as they do alone. MySQL
+// compares an ENUM there as text: (e,n) IN ((2,568)) finds nothing, where e=2 AND n=568 does.
+func (t *Table) tupleComparable() bool {
+	for _, p := range t.Keys[t.RowKey].Parts {
+		switch c := &t.Columns[p.Column]; c.Kind {
+		case Int:
+			if c.Type == "year" {
+				return false
+			}
+		case Decimal, String, Binary, Bytes:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// appendTuplesIn appends (a,b) IN ((1,2),(3,4)), which the server answers as ranges.
+func (t *Table) appendTuplesIn(dst []byte, keys []Row) []byte {
+	parts := t.Keys[t.RowKey].Parts
+	dst = append(dst, '(')
+	for i, p := range parts {
+		dst = t.Columns[p.Column].appendColumn(appendComma(dst, i))
+	}
+	dst = append(dst, ") IN ("...)
+	for n, key := range keys {
+		dst = append(appendComma(dst, n), '(')
+		for i, p := range parts {
+			dst = t.Columns[p.Column].appendCompared(appendComma(dst, i), key[i])
+		}
+		dst = append(dst, ')')
+	}
+	return append(dst, ')')
+}
+
+// appendKeysOr appends (a=1 AND b=2 OR a=3 AND b=4), longer than tuples but with no rules of its own.
+func (t *Table) appendKeysOr(dst []byte, keys []Row) []byte {
+	dst = append(dst, '(')
 	for n, key := range keys {
 		if n > 0 {
-			dst = append(dst, ',')
+			dst = append(dst, " OR "...)
 		}
-		dst = t.appendTuple(dst, len(parts), func(dst []byte, i int) []byte {
-			return t.Columns[parts[i].Column].appendCompared(dst, key[i])
-		})
+		for i, p := range t.Keys[t.RowKey].Parts {
+			if i > 0 {
+				dst = append(dst, " AND "...)
+			}
+			dst = t.Columns[p.Column].appendCompare(dst, "=", key[i])
+		}
 	}
 	return append(dst, ')')
 }
@@ -111,19 +192,4 @@ func (c *Column) anyMisread(keys []Row, part int) bool {
 		}
 	}
 	return false
-}
-
-// appendTuple appends n items as (a,b), or the only one without parentheses.
-func (t *Table) appendTuple(dst []byte, n int, item func([]byte, int) []byte) []byte {
-	if n == 1 {
-		return item(dst, 0)
-	}
-	for i := range n {
-		sep := byte(',')
-		if i == 0 {
-			sep = '('
-		}
-		dst = item(append(dst, sep), i)
-	}
-	return append(dst, ')')
 }

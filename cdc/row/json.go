@@ -3,6 +3,7 @@ package row
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -145,11 +146,12 @@ func numberLen(s []byte) int {
 // binlog's reader prints for that double. A DECIMAL of that very spelling (16 digits and more,
 // then .0) is taken for one: the value is the same.
 func appendJSONNumber(dst, s []byte) []byte {
-	if bytes.IndexByte(s, '.') < 0 && bytes.IndexAny(s, "eE") < 0 {
+	exponent := bytes.ContainsAny(s, "eE")
+	if !exponent && bytes.IndexByte(s, '.') < 0 {
 		return append(dst, s...)
 	}
 	f, err := strconv.ParseFloat(string(s), 64)
-	if err != nil || bytes.IndexAny(s, "eE") < 0 && readerDouble(f) != string(s) {
+	if err != nil || !exponent && readerDouble(f) != string(s) {
 		return append(dst, s...)
 	}
 	return appendMySQLDouble(dst, f)
@@ -157,7 +159,7 @@ func appendJSONNumber(dst, s []byte) []byte {
 
 // readerDouble is go-mysql's spelling of a double (json_mysql_text.go).
 func readerDouble(f float64) string {
-	if f == float64(int64(f)) || f >= 1e18 || f <= -1e18 {
+	if f == math.Trunc(f) {
 		return strconv.FormatFloat(f, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(f, 'g', -1, 64)

@@ -16,33 +16,43 @@ import (
 // What the text doesn't show can't be given back: a DATE, TIME or binary value inside a document
 // becomes the string that it prints as.
 func appendJSONLiteral(dst, doc []byte) []byte {
-	start := len(dst)
-	dst = append(dst, "JSON_REPLACE("...)
-	dst = appendQuoted(append(dst, "_utf8mb4"...), doc)
-	n := len(dst)
-	eachDecimal(doc, func(path, number []byte) bool {
+	if !hasDecimal(doc) {
+		return appendQuoted(append(dst, "_utf8mb4"...), doc)
+	}
+	dst = appendQuoted(append(dst, "JSON_REPLACE(_utf8mb4"...), doc)
+	eachDecimal(doc, func(path, number []byte) {
 		dst = appendQuoted(append(dst, ",_utf8mb4"...), path)
 		dst = append(append(dst, ','), number...)
-		return true
 	})
-	if len(dst) > n {
-		return append(dst, ')')
-	}
-	return appendQuoted(append(dst[:start], "_utf8mb4"...), doc)
+	return append(dst, ')')
 }
 
-// hasDecimal tells whether doc, MySQL's text of a document, holds a DECIMAL.
+// hasDecimal tells whether doc, MySQL's text of a document, holds a DECIMAL. Every document that is
+// copied goes through here, so it keeps no track of where it is.
 func hasDecimal(doc []byte) bool {
-	found := false
-	eachDecimal(doc, func(_, _ []byte) bool {
-		found = true
-		return false
-	})
-	return found
+	for i := 0; i < len(doc); {
+		switch ch := doc[i]; {
+		case ch == '"':
+			end, _ := jsonString(doc[i:])
+			if end < 0 {
+				return false
+			}
+			i += end
+		case ch == '-' || ch >= '0' && ch <= '9':
+			n := numberLen(doc[i:])
+			if isDecimal(doc[i : i+n]) {
+				return true
+			}
+			i += n
+		default:
+			i++
+		}
+	}
+	return false
 }
 
-// eachDecimal calls found with the path and the text of each DECIMAL in doc until it says false.
-func eachDecimal(doc []byte, found func(path, number []byte) bool) {
+// eachDecimal calls found with the path and the text of each DECIMAL in doc.
+func eachDecimal(doc []byte, found func(path, number []byte)) {
 	var w jsonWalk
 	for i := 0; i < len(doc); {
 		switch ch := doc[i]; {
@@ -56,8 +66,8 @@ func eachDecimal(doc []byte, found func(path, number []byte) bool) {
 			continue
 		case ch == '-' || ch >= '0' && ch <= '9':
 			n := numberLen(doc[i:])
-			if number := doc[i : i+n]; isDecimal(number) && !found(w.path(), number) {
-				return
+			if number := doc[i : i+n]; isDecimal(number) {
+				found(w.path(), number)
 			}
 			i += n
 			continue
@@ -76,6 +86,10 @@ func isDecimal(number []byte) bool {
 	}
 	if bytes.IndexByte(number, 'e') >= 0 {
 		return false
+	}
+	if last := len(number) - 1; last < 16 {
+		// A double keeps fifteen digits as they are, but no zero at the end of its fraction.
+		return number[last] == '0' && number[last-1] != '.'
 	}
 	f, err := strconv.ParseFloat(string(number), 64)
 	var spelled [32]byte

@@ -1,6 +1,7 @@
 package row
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
@@ -39,15 +40,16 @@ func (c *Column) AppendLiteral(dst []byte, v Value) []byte {
 // -0 and stop at 65 digits. A FLOAT is spelled as the double that it is: its own shortest digits
 // would be rounded twice.
 func (c *Column) appendFloatLiteral(dst []byte, v Value) []byte {
-	bits := 64
 	if c.Kind == Float {
-		bits = 32
+		if f, err := strconv.ParseFloat(string(v), 32); err == nil {
+			return strconv.AppendFloat(dst, f, 'e', -1, 64)
+		}
 	}
-	f, err := strconv.ParseFloat(string(v), bits)
-	if err != nil {
-		return append(dst, v...)
+	dst = append(dst, v...)
+	if bytes.IndexByte(v, 'e') < 0 {
+		dst = append(dst, 'e', '0')
 	}
-	return strconv.AppendFloat(dst, f, 'e', -1, 64)
+	return dst
 }
 
 // bitNumber reads big-endian bytes.

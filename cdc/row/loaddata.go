@@ -2,6 +2,7 @@ package row
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 
 	"changeover/internal/server"
@@ -29,10 +30,7 @@ func (t *Table) CopyColumns() []int {
 // AppendSelectList appends the expressions of CopyColumns, in their order, separated by commas.
 func (t *Table) AppendSelectList(dst []byte) []byte {
 	for n, i := range t.CopyColumns() {
-		if n > 0 {
-			dst = append(dst, ',')
-		}
-		dst = t.Columns[i].AppendSelect(dst)
+		dst = t.Columns[i].AppendSelect(appendComma(dst, n))
 	}
 	return dst
 }
@@ -47,23 +45,19 @@ func (t *Table) AppendLoad(dst []byte, readerName string) []byte {
 	dst = appendQuoted(append(dst, "LOAD DATA LOCAL INFILE "...), []byte("Reader::"+readerName))
 	dst = append(append(dst, " INTO TABLE "...), server.Name(t.Schema, t.Name)...)
 	dst = append(dst, " CHARACTER SET binary FIELDS TERMINATED BY x'1f' ESCAPED BY x'1d' LINES TERMINATED BY x'1e' ("...)
-	set := []byte(nil)
+	var set []byte
 	for n, i := range t.CopyColumns() {
-		if n > 0 {
-			dst = append(dst, ',')
-		}
 		c := &t.Columns[i]
+		dst = appendComma(dst, n)
 		before, after := c.loadVia()
 		if before == "" {
-			dst = append(dst, server.Name(c.Name)...)
+			dst = c.appendColumn(dst)
 			continue
 		}
-		variable := strconv.AppendInt([]byte("@c"), int64(i), 10)
+		variable := "@c" + strconv.Itoa(i)
 		dst = append(dst, variable...)
-		if set != nil {
-			set = append(set, ',')
-		}
-		set = append(append(append(append(append(set, server.Name(c.Name)...), '='), before...), variable...), after...)
+		set = c.appendColumn(appendComma(set, len(set)))
+		set = append(set, "="+before+variable+after...)
 	}
 	dst = append(dst, ')')
 	if set != nil {
@@ -114,6 +108,46 @@ func AppendField(dst, text []byte) []byte {
 	return append(dst, text...)
 }
 
+// SplitLine takes a line of AppendLine apart again: it appends its texts to dst, nil for NULL.
+// They may alias line.
+func SplitLine(dst [][]byte, line []byte) ([][]byte, error) {
+	text, quotes := []byte{}, false
+	start := 0
+	for i := 0; i < len(line); i++ {
+		switch line[i] {
+		case fieldQuote:
+			if !quotes {
+				text, quotes = append(text[:0:0], line[start:i]...), true
+			}
+			i++
+			if i == len(line) {
+				return nil, errSplit
+			}
+			if line[i] == 'N' {
+				text = nil
+				continue
+			}
+			text = append(text, line[i])
+		case FieldEnd, LineEnd:
+			if !quotes {
+				text = line[start:i:i]
+			}
+			dst = append(dst, text)
+			text, quotes, start = []byte{}, false, i+1
+			if start == len(line) {
+				return dst, nil
+			}
+		default:
+			if quotes {
+				text = append(text, line[i])
+			}
+		}
+	}
+	return nil, errSplit
+}
+
+var errSplit = errors.New("a line of LOAD DATA has no end")
+
 // longField is where three passes of the vectorised IndexByte overtake one loop over the bytes.
 const longField = 32
 
@@ -161,10 +195,7 @@ func (t *Table) AppendInsert(dst []byte) []byte {
 	dst = append(append(dst, "INSERT INTO "...), server.Name(t.Schema, t.Name)...)
 	dst = append(dst, " ("...)
 	for n, i := range t.CopyColumns() {
-		if n > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, server.Name(t.Columns[i].Name)...)
+		dst = t.Columns[i].appendColumn(appendComma(dst, n))
 	}
 	return append(dst, ") VALUES "...)
 }
@@ -179,10 +210,7 @@ func (t *Table) AppendInsertValues(dst []byte, texts [][]byte) []byte {
 		if c.Generated {
 			continue
 		}
-		if n > 0 {
-			dst = append(dst, ',')
-		}
-		dst = c.appendTextLiteral(dst, texts[n])
+		dst = c.appendTextLiteral(appendComma(dst, n), texts[n])
 		n++
 	}
 	return append(dst, ')')

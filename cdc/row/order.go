@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Ordered tells whether Compare is exactly the order in which the server keeps the row key. Where
-// it isn't, the table can't be cut into ranges here.
+// Ordered tells whether Compare is exactly the order in which the server keeps the row key, and
+// AppendRange's conditions are ranges of its index. Where not, the table can't be cut into ranges
+// here: a key over a SET has an order too, but each range would scan the whole index.
 func (t *Table) Ordered() bool {
 	if t.RowKey < 0 {
 		return false
@@ -23,10 +24,10 @@ func (t *Table) Ordered() bool {
 
 func (c *Column) ordered() bool {
 	switch c.Kind {
-	case Int, Decimal, Float, Double, Bit, Binary, Bytes, Enum, Date, Time, DateTime, Timestamp:
+	case Int, Decimal, Float, Double, Bit, Binary, Bytes, Date, Time, DateTime, Timestamp:
 		return true
-	case Set:
-		return len(c.Members) < 64 // the 64th member is the sign to a comparison, but not to an index
+	case Enum:
+		return len(c.Members) <= maxListed
 	case String:
 		return c.byteOrdered()
 	}

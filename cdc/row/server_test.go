@@ -28,7 +28,6 @@ func TestMain(m *testing.M) { sandboxtest.Main(m) }
 type lab struct {
 	flavor             server.Flavor
 	source, target     *sandboxtest.Server
-	sourceAs, target2  sandbox.Account
 	src, dst           *sql.DB // as the product connects: binary, UTC; dst in ApplierMode
 	odd                *sql.DB // the source, utf8mb4, and it takes any value
 	schema, copySchema string

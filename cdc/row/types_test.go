@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"database/sql"
 	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,6 +93,7 @@ func commonColumns() []column {
 	return list
 }
 
+// nastyString is a literal of everything that LOAD DATA and literals must escape, then s.
 func nastyString(s string) string { return `'a\'\\"\0\Z\n\r\t` + "\x1d" + s + `'` }
 
 func allBytes() string {
@@ -110,8 +114,63 @@ func manyMembers(n int) string {
 
 func manySet(n int) string { return "SET" + strings.TrimPrefix(manyMembers(n), "ENUM") }
 
+// randomColumns has many values of the types whose text is easily misspelled.
+func randomColumns(flavor server.Flavor) []column {
+	r := rand.New(rand.NewPCG(5, 6))
+	many := func(typ string, value func() string) column {
+		c := column{typ: typ}
+		for range 150 {
+			c.values = append(c.values, value())
+		}
+		return c
+	}
+	double := func() string {
+		f := math.Float64frombits(r.Uint64())
+		for math.IsNaN(f) || math.IsInf(f, 0) {
+			f = math.Float64frombits(r.Uint64())
+		}
+		if r.IntN(2) == 0 {
+			f = math.Round(r.Float64()*1e6) * math.Pow10(r.IntN(40)-20)
+		}
+		return strconv.FormatFloat(f, 'e', -1, 64)
+	}
+	float := func() string {
+		f := math.Float32frombits(r.Uint32())
+		for f != f || math.IsInf(float64(f), 0) {
+			f = math.Float32frombits(r.Uint32())
+		}
+		return strconv.FormatFloat(float64(f), 'e', -1, 64)
+	}
+	decimal := func() string { return fmt.Sprintf("%d.%0*d", r.IntN(1e6)-5e5, r.IntN(8)+1, r.IntN(10)) }
+	list := []column{
+		many("DOUBLE", double), many("FLOAT", float), many("DECIMAL(20,8)", decimal),
+		many("TIME(6)", func() string {
+			return fmt.Sprintf("'%s%d:%02d:%02d.%06d'", []string{"", "-"}[r.IntN(2)], r.IntN(838), r.IntN(60), r.IntN(60), r.IntN(1e6))
+		}),
+	}
+	if flavor == server.MySQL {
+		return append(list,
+			many("JSON", func() string { return "'[" + double() + ", {\"a\": " + double() + "}]'" }),
+			many("JSON", func() string {
+				return "JSON_ARRAY(" + decimal() + ", JSON_OBJECT('a.b', " + decimal() + "), " + double() + ")"
+			}))
+	}
+	address := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			if r.IntN(2) == 0 {
+				b[i] = byte(r.Uint32())
+			}
+		}
+		return fmt.Sprintf("%x", b)
+	}
+	return append(list,
+		many("UUID", func() string { return "'" + address(16) + "'" }),
+		many("INET6", func() string { return "CAST(x'" + address(16) + "' AS INET6)" }))
+}
+
 func columnsOf(flavor server.Flavor) []column {
-	list := commonColumns()
+	list := append(commonColumns(), randomColumns(flavor)...)
 	if flavor == server.MySQL {
 		return append(list,
 			column{"VECTOR(3)", []string{"TO_VECTOR('[1,-0,3.5]')"}},
@@ -134,13 +193,15 @@ func columnsOf(flavor server.Flavor) []column {
 	)
 }
 
-// source makes one table for each type, with a row for each value and one of NULL.
+// fillTypes makes one table for each type, with a row for each value and one of NULL.
 func fillTypes(t *testing.T, l *lab, list []column) {
 	for i, col := range list {
 		exec(t, l.odd, fmt.Sprintf("CREATE TABLE %s.t%d (id INT PRIMARY KEY, v %s)", l.schema, i, col.typ))
+		var rows []string
 		for n, v := range append(col.values, "NULL") {
-			exec(t, l.odd, fmt.Sprintf("INSERT INTO %s.t%d VALUES (%d, %s)", l.schema, i, n, v))
+			rows = append(rows, fmt.Sprintf("(%d, %s)", n, v))
 		}
+		exec(t, l.odd, fmt.Sprintf("INSERT INTO %s.t%d VALUES %s", l.schema, i, strings.Join(rows, ", ")))
 	}
 }
 

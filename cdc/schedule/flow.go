@@ -48,6 +48,11 @@ func (f *Flow) announce() {
 	f.changed = make(chan struct{})
 }
 
+// Until waits until fn is true of the scheduler, or ctx ends. fn may act, if it then says true.
+func (f *Flow) Until(ctx context.Context, fn func(*Scheduler) bool) error {
+	return f.until(ctx, func() bool { return fn(f.s) })
+}
+
 // until waits until fn, called with the scheduler's lock held, is true or ctx ends.
 func (f *Flow) until(ctx context.Context, fn func() bool) error {
 	for {

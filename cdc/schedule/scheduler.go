@@ -111,14 +111,24 @@ func (s *Scheduler) SetTable(def *row.Table, done []row.Range) error {
 }
 
 // Redefine gives a table a new definition with the same row key; its progress stays.
-func (s *Scheduler) Redefine(old Name, def *row.Table) {
-	p := s.tables[old]
-	if p == nil {
-		return
+func (s *Scheduler) Redefine(name Name, def *row.Table) {
+	s.Rename(map[Name]*row.Table{name: def})
+}
+
+// Rename moves tables to the names that their new definitions have, all at once, so that two may
+// swap theirs; their progress goes with them.
+func (s *Scheduler) Rename(moves map[Name]*row.Table) {
+	moved := map[Name]*progress{}
+	for old := range moves {
+		moved[old] = s.tables[old]
+		delete(s.tables, old)
 	}
-	delete(s.tables, old)
-	p.def = def
-	s.tables[Name{def.Schema, def.Name}] = p
+	for old, def := range moves {
+		if p := moved[old]; p != nil {
+			p.def = def
+			s.tables[Name{def.Schema, def.Name}] = p
+		}
+	}
 }
 
 // Forget drops what is known of a table: its changes are out of scope from now on.
@@ -128,6 +138,18 @@ func (s *Scheduler) Forget(name Name) { delete(s.tables, name) }
 func (s *Scheduler) Complete(name Name) bool {
 	p := s.tables[name]
 	return p != nil && p.complete()
+}
+
+// HasUntouched tells whether a table has a part that no chunk has taken yet.
+func (s *Scheduler) HasUntouched(name Name) bool {
+	if p := s.tables[name]; p != nil {
+		for i := range p.segments {
+			if p.segments[i].state == Untouched {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Untouched lists the parts of a table that no chunk has taken yet, in key order.
@@ -651,6 +673,9 @@ func (s *Scheduler) Close(of func(Name) bool) []*Chunk {
 
 // Open ends Close.
 func (s *Scheduler) Open() { s.closed = nil }
+
+// IsOpen tells whether chunks may be registered.
+func (s *Scheduler) IsOpen() bool { return s.closed == nil }
 
 // Idle tells whether nothing is under way: every transaction submitted is applied, no chunk is
 // being written and no range emptied.

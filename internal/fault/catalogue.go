@@ -3,31 +3,366 @@ package fault
 // The rooms: 10xx configuration and connecting, 12xx what plan finds on the source, 13xx on the
 // target, 14xx the stream, 15xx snapshot, 16xx apply, 17xx state and leases, 18xx the sandbox.
 const (
-	Config          Code = 1001
-	ConfigUnknown   Code = 1002
-	Password        Code = 1003
-	Connect         Code = 1010
-	Access          Code = 1011
-	TLS             Code = 1012
-	NoDatabase      Code = 1013
-	SameServer      Code = 1014
-	StreamStatement Code = 1401
-	StreamImage     Code = 1402
-	StreamEvent     Code = 1403
-	StreamPurged    Code = 1404
-	StreamIdentity  Code = 1405
-	StreamDDL       Code = 1406
-	StreamTable     Code = 1407
-	RowType         Code = 1450
-	SnapshotOrder   Code = 1501
-	SnapshotLoad    Code = 1502
-	ApplyRow        Code = 1601
-	ApplyFull       Code = 1602
-	LeaseHeld       Code = 1701
-	LeaseLost       Code = 1702
+	Config            Code = 1001
+	ConfigUnknown     Code = 1002
+	Password          Code = 1003
+	Usage             Code = 1004
+	Connect           Code = 1010
+	Access            Code = 1011
+	TLS               Code = 1012
+	NoDatabase        Code = 1013
+	SameServer        Code = 1014
+	PlanUnknown       Code = 1101
+	PlanBlocked       Code = 1102
+	SourceVersion     Code = 1201
+	VersionCrossing   Code = 1202
+	BinlogOff         Code = 1203
+	BinlogFormat      Code = 1204
+	BinlogFilter      Code = 1206
+	BinlogImage       Code = 1207
+	PartialJSON       Code = 1208
+	BinlogOrder       Code = 1209
+	SourceDurability  Code = 1210
+	BinlogRetention   Code = 1211
+	Positions         Code = 1212
+	SourcePrivilege   Code = 1213
+	ServerID          Code = 1214
+	ReversePrivilege  Code = 1215
+	SourceReplica     Code = 1216
+	LongTransaction   Code = 1217
+	PreparedXA        Code = 1218
+	FencePassers      Code = 1219
+	SourceReadOnly    Code = 1220
+	TwoPhaseAlter     Code = 1221
+	TimeZone          Code = 1222
+	KeylessTable      Code = 1232
+	Engine            Code = 1233
+	Cascade           Code = 1234
+	OutsideKey        Code = 1235
+	Triggers          Code = 1236
+	Events            Code = 1237
+	Routines          Code = 1238
+	Views             Code = 1239
+	Definer           Code = 1240
+	Headroom          Code = 1241
+	ColumnType        Code = 1242
+	Translated        Code = 1243
+	MariaDBFeature    Code = 1244
+	GeneratedColumns  Code = 1245
+	Partitions        Code = 1246
+	ReservedWords     Code = 1247
+	NothingToMove     Code = 1248
+	SQLMode           Code = 1249
+	SchemaPrivilege   Code = 1250
+	TargetVersion     Code = 1301
+	TargetReader      Code = 1302
+	TargetReadOnly    Code = 1303
+	TargetNotEmpty    Code = 1304
+	TargetPrivilege   Code = 1305
+	TargetBinlog      Code = 1306
+	LocalInfile       Code = 1307
+	Packet            Code = 1308
+	LetterCase        Code = 1310
+	TargetReplica     Code = 1313
+	TrustFunctions    Code = 1314
+	Resume            Code = 1315
+	RequirePrimaryKey Code = 1317
+	DiskSpace         Code = 1318
+	SchemaTable       Code = 1350
+	SchemaUnsupported Code = 1351
+	SchemaObject      Code = 1352
+	SchemaDefiner     Code = 1353
+	SchemaIndex       Code = 1354
+	StreamStatement   Code = 1401
+	StreamImage       Code = 1402
+	StreamEvent       Code = 1403
+	StreamPurged      Code = 1404
+	StreamIdentity    Code = 1405
+	StreamDDL         Code = 1406
+	StreamTable       Code = 1407
+	RowType           Code = 1450
+	SnapshotOrder     Code = 1501
+	SnapshotLoad      Code = 1502
+	ApplyRow          Code = 1601
+	ApplyFull         Code = 1602
+	ApplyPacket       Code = 1603
+	ApplyTarget       Code = 1604
+	LeaseHeld         Code = 1701
+	LeaseLost         Code = 1702
+	StateDenied       Code = 1703
+	StateVersion      Code = 1704
+	StateBroken       Code = 1705
+	NotRunning        Code = 1706
 )
 
 // Catalogue lists every fault, in the order of the codes.
 var Catalogue = []Entry{
-	{Config, "the configuration has an impossible value", "", "Correct the file and start again."},
+	{Config, "the configuration has an impossible value", "The file could not be read, is not YAML, lacks a key that is needed, or a value is out of its range.", "Correct the file and start again."},
+	{ConfigUnknown, "the configuration has a key that is not known",
+		"A misspelt key would otherwise be ignored, and what it was to say with it.",
+		"Correct the key: the nearest known one is named. docs/configuration.md lists all."},
+	{Password, "a password can't be read",
+		"The file that password_file names is missing or not readable, or the variable that password_env names is not set.",
+		"Create the file (chmod 600) or set the variable for this process."},
+	{Usage, "the command line is wrong",
+		"A flag or argument is unknown, missing or impossible.",
+		"See --help of the command."},
+	{Connect, "a server can't be reached",
+		"DNS does not know the host, nothing listens on the port, a firewall or security group drops the packets, or something else than MySQL listens there.",
+		"Check host and port in the configuration, and that this machine may connect: security groups, bind_address, DNS."},
+	{Access, "a server refuses the account",
+		"The user or password is wrong, the account is locked or expired, or it may not connect from this host.",
+		"Check user and password_file, and that the account exists for this host: SELECT user, host FROM mysql.user."},
+	{TLS, "an encrypted connection can't be made",
+		"The server offers no TLS, or its certificate does not satisfy tls.mode, or it wants TLS and tls.mode is disabled.",
+		"Set tls.mode to what the server offers, and tls.ca to the authority that signed its certificate (RDS: global-bundle.pem)."},
+	{NoDatabase, "a database does not exist",
+		"The source has no database of that name, or the account may not see it. Names are compared as written.",
+		"Correct databases in the configuration, or grant the account SELECT on it."},
+	{SameServer, "source and target are one server",
+		"Both endpoints lead to the same server_uuid. A copied data directory brings the uuid of its original along.",
+		"Correct the endpoints; for a copied data directory remove auto.cnf from the copy and restart it."},
+	{PlanUnknown, "something could not be looked at",
+		"A query failed, mostly for lack of a privilege, so what depends on it can't be judged.",
+		"Grant what the error names and plan again."},
+	{PlanBlocked, "the plan has findings that block",
+		"What plan lists as blocks would make the migration fail or carry data wrongly.",
+		"Clear the blocks; changeover plan says how."},
+	{SourceVersion, "the source's version",
+		"Tried are MySQL 8.0 to 9.7 and MariaDB 10.5 and later. Before those the binlog lacks what Changeover needs to carry values faithfully.",
+		"Upgrade the source within its own flavor first."},
+	{VersionCrossing, "source and target differ in version",
+		"A new major version reserves words, removes functions and changes defaults. Changeover carries the data; statements of the application may still behave differently.",
+		"Run the application's tests against the target's version."},
+	{BinlogOff, "the source writes no binlog",
+		"Changes during the copy are read from the binlog. Without it there is nothing to read.",
+		"Set log_bin (on RDS: enable automated backups) and restart the source."},
+	{BinlogFormat, "the source's binlog has statements instead of rows",
+		"What a statement changes depends on the server that runs it.",
+		"Set binlog_format=ROW on the source; sessions that are connected keep the old format, so let applications connect again."},
+	{BinlogFilter, "the source keeps databases out of its binlog",
+		"Changes of a filtered database never reach the stream; watermarks are rows of `_changeover`, so it must be logged too.",
+		"Remove binlog_do_db and binlog_ignore_db (Aurora: set aurora_enable_repl_bin_log_filtering=0) and restart."},
+	{BinlogImage, "the source's row images are not whole",
+		"With MINIMAL, NOBLOB or FULL_NODUP the binlog leaves out columns that did not change; Changeover needs whole rows.",
+		"SET GLOBAL binlog_row_image=FULL, let applications connect again, and start a new binlog file (FLUSH BINARY LOGS)."},
+	{PartialJSON, "the source logs parts of JSON values",
+		"With PARTIAL_JSON an update of a JSON column is logged as a difference, which can't be applied without the old value.",
+		"SET GLOBAL binlog_row_value_options='' and let applications connect again."},
+	{BinlogOrder, "commits become visible in another order than the binlog's",
+		"With binlog_order_commits=OFF a watermark does not prove that what stands before it in the binlog can be seen: the copy would lose rows.",
+		"SET GLOBAL binlog_order_commits=ON."},
+	{SourceDurability, "a crash of the source may take back what it has committed",
+		"Without sync_binlog=1 and innodb_flush_log_at_trx_commit=1 the source may come back from a crash without transactions that the target already has. Changeover then stops, and everything must be verified.",
+		"SET GLOBAL sync_binlog=1, innodb_flush_log_at_trx_commit=1 for the time of the migration, or accept it."},
+	{BinlogRetention, "the source may purge binlog that is still needed",
+		"Binlog that is purged before it was read means copying everything again.",
+		"Keep it for days: SET GLOBAL binlog_expire_logs_seconds=604800; on RDS CALL mysql.rds_set_configuration('binlog retention hours', 168)."},
+	{Positions, "how the stream's place in the binlog is known",
+		"GTIDs name transactions on every server; a file and an offset mean something on one server only.",
+		""},
+	{SourcePrivilege, "the source's account lacks a privilege",
+		"The copy reads the tables, the stream the binlog, and watermarks are rows of `_changeover` on the source.",
+		"Grant it."},
+	{ServerID, "server ids",
+		"A source with server_id 0 lets nobody read its binlog. Two servers with the same id ignore each other's transactions when one replicates from the other.",
+		"Give each server its own server_id."},
+	{ReversePrivilege, "the source's account lacks a privilege for the way back",
+		"After the cutover the reverse stream writes to the fenced old writer, so that a rollback loses nothing. Nothing before the cutover needs it.",
+		"Grant it before the cutover."},
+	{SourceReplica, "the source is itself a replica",
+		"Its writer is another server: the cutover must move the application from that one.",
+		"Name the writer as source, or replicate with log_replica_updates=ON for a trial run."},
+	{LongTransaction, "a transaction on the source has been open for long",
+		"Its changes come into the binlog only when it commits; it may hold up DDL, and the lock of a table without a key.",
+		"Find out what it does; KILL it if nobody misses it."},
+	{PreparedXA, "prepared XA transactions on the source",
+		"XA transactions can't be carried: between PREPARE and COMMIT a transaction is in the binlog without having happened.",
+		"XA COMMIT or XA ROLLBACK them, and let applications do without XA during the migration."},
+	{FencePassers, "accounts that write behind a fence",
+		"At the cutover the old writer is fenced with read_only. Accounts with these privileges write on; if an application uses one, the cutover will refuse.",
+		"Let applications use accounts without these privileges (on their events' and routines' definers too)."},
+	{SourceReadOnly, "the source refuses our watermarks",
+		"Watermarks are rows that are written to the source and read back from its binlog. A reader or read-only server can't take them.",
+		"Name the writer's endpoint as source."},
+	{TwoPhaseAlter, "ALTER TABLE is logged before it is known to succeed",
+		"With binlog_alter_two_phase=ON a DDL is in the binlog twice, and its first half may be taken back.",
+		"SET GLOBAL binlog_alter_two_phase=OFF."},
+	{TimeZone, "time zones differ",
+		"TIMESTAMP values are carried in UTC, so they name the same instant. NOW() and TIMESTAMP shown to sessions that set no time zone differ after the cutover.",
+		"Set the target's time_zone to the source's, if the application relies on it."},
+	{KeylessTable, "a table without a usable key",
+		"Rows without a primary key, or a unique key over NOT NULL columns, can't be told apart. The table is locked against writes for a moment at the start (lock_wait_timeout 1 s, retried), copied in one piece, and its changes matched by all their values.",
+		"Nothing, if that is acceptable; else give it a primary key (an invisible one will do)."},
+	{Engine, "a table is not InnoDB",
+		"Only InnoDB gives a consistent read beside writers and takes part in transactions; Aurora has no other engine.",
+		"ALTER TABLE … ENGINE=InnoDB on the source, or leave the table out with tables.exclude."},
+	{Cascade, "a foreign key that changes rows by itself",
+		"MySQL before 9.6 and MariaDB do not write to the binlog what ON DELETE or ON UPDATE CASCADE, SET NULL changes in the children, so the stream would not bring it.",
+		"Replace the rule by RESTRICT and let the application delete children itself, or upgrade the source to MySQL 9.6; leave both tables out with tables.exclude otherwise."},
+	{OutsideKey, "a foreign key crosses the border of the migration",
+		"One of its two tables stays behind, so the key can't hold on either side after the cutover.",
+		"Move both tables, or drop the key."},
+	{Triggers, "triggers",
+		"On the target they would do again what the stream already brings.",
+		""},
+	{Events, "events",
+		"On the target they would run beside the source's.",
+		""},
+	{Routines, "stored routines",
+		"Nothing calls them on the target before the cutover.",
+		""},
+	{Views, "views",
+		"They are created once the tables are there.",
+		""},
+	{Definer, "a definer that does not exist on the target",
+		"A view, routine, trigger or event runs with its definer's privileges; without the account it fails when used. Accounts are never copied.",
+		"Create the account on the target, or decide with definers.missing in the configuration."},
+	{Headroom, "an AUTO_INCREMENT column is nearly used up",
+		"When the type's highest value is reached every INSERT fails, on the target as on the source.",
+		"Widen the column: ALTER TABLE … MODIFY … BIGINT UNSIGNED."},
+	{ColumnType, "a column's type can't be carried",
+		"Changeover does not know how to write its values, or the target has no such type.",
+		"Change the type on the source, or leave the table out with tables.exclude."},
+	{Translated, "a definition changes on its way to the target",
+		"MariaDB and versions of MySQL name and print things differently; each change is listed, because some of them (collations) make a difference to comparisons.",
+		"Read the list; change the definition on the source where the change is not acceptable."},
+	{MariaDBFeature, "a table uses what only MariaDB has",
+		"Sequences, system versioning, page compression and MariaDB's own encryption do not exist on MySQL.",
+		"Replace it on the source, or leave the table out with tables.exclude."},
+	{GeneratedColumns, "generated columns",
+		"They are not copied: the target computes them. Functions may compute differently in another version.",
+		"Compare them after the copy where that matters."},
+	{Partitions, "partitioned tables",
+		"They are created with the same partitions and copied like any table.",
+		""},
+	{ReservedWords, "names that are reserved words on Aurora",
+		"Since Aurora MySQL 3.06 accept, aws_bedrock_invoke_model, aws_sagemaker_invoke_endpoint, content_type and timeout_ms are reserved.",
+		"Quote them with backticks in the application's statements. Changeover quotes all names."},
+	{NothingToMove, "no table is in scope",
+		"The databases are empty, or include and exclude leave nothing.",
+		"Check databases and tables in the configuration."},
+	{SQLMode, "sql_mode differs",
+		"Sessions that do not set their own sql_mode behave differently after the cutover. Changeover itself sets its own.",
+		"Set the target's sql_mode in its parameter group to the source's, if the application relies on it."},
+	{SchemaPrivilege, "the account may not read a definition on the source",
+		"The text of a routine is shown only to its definer, to holders of SHOW_ROUTINE (MySQL 8.0.20 and later) and of SELECT on the server's tables.",
+		"GRANT SHOW_ROUTINE ON *.* to the account (MariaDB and older MySQL: GRANT SELECT ON mysql.*), then start again."},
+	{TargetVersion, "the target's version",
+		"The target must be MySQL 8.0 or later, such as Aurora MySQL 3.",
+		"Choose another target."},
+	{TargetReader, "the target is a reader",
+		"A reader endpoint of a cluster can't be written to.",
+		"Name the cluster's writer endpoint as target."},
+	{TargetReadOnly, "the target is read-only",
+		"Rows could not be written.",
+		"Lift read_only (CALL mysql.rds_set_read_only(0), or the parameter group) or give the account CONNECTION_ADMIN."},
+	{TargetNotEmpty, "the target already has tables",
+		"What is there is not of this migration, so it would be mixed up with what is copied.",
+		"Drop the database on the target if nobody needs it, or choose another target."},
+	{TargetPrivilege, "the target's account lacks a privilege",
+		"It creates the schema, writes the rows, and keeps its state in `_changeover`.",
+		"Grant it."},
+	{TargetBinlog, "the target's binlog",
+		"READ COMMITTED can't write with binlog_format=STATEMENT. After the cutover the reverse stream reads this binlog, which needs ROW and FULL; on Aurora the default is OFF.",
+		"Set binlog_format=ROW in the cluster's parameter group and reboot the writer before the cutover."},
+	{LocalInfile, "the target does not take LOAD DATA LOCAL",
+		"Multi-row INSERT is used instead.",
+		"Set local_infile=1 on the target for a faster copy."},
+	{Packet, "max_allowed_packet on the target",
+		"A row, with its text form up to twice as large, must fit into one packet.",
+		"Set the target's max_allowed_packet to at least the source's, better to 1 GiB."},
+	{LetterCase, "lower_case_table_names differs",
+		"Names that differ only in case, or are folded on one side, would be mixed up. It can only be set when a server is created.",
+		"Create the target with the source's lower_case_table_names."},
+	{TargetReplica, "the target replicates from a server",
+		"Another writer would change rows that Changeover writes.",
+		"STOP REPLICA and RESET REPLICA ALL on the target (Aurora: CALL mysql.rds_reset_external_source)."},
+	{TrustFunctions, "functions and triggers can't be created on the target",
+		"With a binlog and without SUPER the server takes them only with log_bin_trust_function_creators=1 (error 1419).",
+		"Set log_bin_trust_function_creators=1 on the target before the cutover."},
+	{Resume, "the migration was begun before",
+		"The target has its positions and chunks.",
+		""},
+	{RequirePrimaryKey, "the target wants a primary key in every table",
+		"The table would be refused, or get a hidden column that the source does not have.",
+		"Set sql_require_primary_key=OFF and sql_generate_invisible_primary_key=OFF on the target, or add a key on the source."},
+	{DiskSpace, "disk space",
+		"A full disk stops the copy; it goes on when there is room.",
+		"See that the target has twice the size, for the binlog and for building indexes."},
+	{SchemaTable, "the target refuses a table, or made it differently",
+		"The definition uses what the target doesn't know, a name is taken, or a setting of the target changed what was made.",
+		"The server's message says what is wrong. Change the table on the source, or leave it out with tables.exclude; then start again."},
+	{SchemaUnsupported, "a definition can't be carried to the target",
+		"It uses something of the source's server that the target's has no counterpart for; a silent replacement would change what the table means.",
+		"Change the named part on the source, or leave the table out with tables.exclude; then start again."},
+	{SchemaObject, "the target refuses views, routines, triggers or events",
+		"Their text uses what the target doesn't know or what isn't there, or the target's settings forbid it (log_bin_trust_function_creators=0).",
+		"The list names each with the server's message. Change them on the source, or set the parameter on the target, and run again: what is there already is made anew."},
+	{SchemaDefiner, "a definer does not exist on the target, or can't be set there",
+		"The policy for definers is 'keep' or 'stop': without the account, and without the privilege to name it, the object would be made with another's rights.",
+		"Create the account on the target, grant SET_ANY_DEFINER (before 8.2: SET_USER_ID), or choose the policy 'replace'."},
+	{SchemaIndex, "deferred indexes can't be built on the target",
+		"One ALTER TABLE builds all of a table's deferred indexes; the server refused it or ran out of space for sorting.",
+		"The server's message says what is missing; give the target that (space in its temporary directory, memory), then start again: what is built is kept."},
+	{StreamStatement, "a change is in the binlog as a statement instead of rows",
+		"A session writes with binlog_format=STATEMENT or MIXED. What such a statement changes depends on the server that runs it, so it can't be carried faithfully.",
+		"Set binlog_format=ROW on the source, globally and in every session that sets it for itself, then start the copy again from an empty target."},
+	{StreamImage, "a row in the binlog is not whole",
+		"The source or a session has binlog_row_image=MINIMAL or NOBLOB, or binlog_row_value_options=PARTIAL_JSON: columns or parts of JSON values that did not change are left out.",
+		"Set binlog_row_image=FULL and binlog_row_value_options='' on the source, globally and in every session that sets them for itself, then start the copy again from an empty target."},
+	{StreamEvent, "the binlog holds what can't be carried faithfully",
+		"An XA transaction, an incident, a rollback after row changes (of a table whose engine has no transactions), or an event that this version does not know.",
+		"Find what wrote it and see that it does not happen again (XA: let that application pause for the migration; engines: InnoDB), then start the copy again from an empty target."},
+	{StreamPurged, "the source has purged binlog that was not read yet",
+		"The stream was behind, or stopped, for longer than the source keeps its binlog (binlog_expire_logs_seconds; on RDS 'binlog retention hours').",
+		"What was lost can't be had again: let the source keep its binlog for longer, then start the copy again from an empty target."},
+	{StreamIdentity, "the source is not what it was",
+		"It does not have transactions that were read from it (a restore, a failover to a replica that was behind), it restarted with relaxed durability, or another server answers and there are no GTIDs to compare.",
+		"Point the configuration at the right server. If this is the right one, everything that was copied is in doubt: start the copy again from an empty target, or verify all of it."},
+	{StreamDDL, "a DDL statement in the binlog can't be carried",
+		"MariaDB's two-phase ALTER TABLE (binlog_alter_two_phase=ON) is in the binlog before it is known to succeed; other statements stand in the middle of a transaction.",
+		"Set binlog_alter_two_phase=OFF on the source, then start the copy again from an empty target."},
+	{StreamTable, "the binlog's rows don't fit the table's definition",
+		"A column was added, dropped or changed on one side without the stream passing it: by hand on the target, or in a session with sql_log_bin=0 on the source.",
+		"Make the table's columns on the target what they are on the source, then start again."},
+	{RowType, "a column has a type that can't be carried",
+		"Changeover has no exact form for its values: MariaDB's COMPRESSED columns, YEAR(2), or a type newer than this version.",
+		"Change the column's type on the source, or leave the table out with tables.exclude; then start again."},
+	{SnapshotOrder, "watermarks on the source prove nothing",
+		"With binlog_order_commits=OFF a transaction may become visible after one that stands later in the binlog, so a row could be in neither the copy nor the stream. With binlog_format other than ROW the watermark itself does not arrive.",
+		"Set binlog_order_commits=ON and binlog_format=ROW on the source, then start again: what is copied is kept."},
+	{SnapshotLoad, "the target did not take a chunk as it was sent",
+		"LOAD DATA LOCAL turns refused or clipped values into warnings, so the chunk was rolled back: the target's table differs from the source's, or somebody else writes to it.",
+		"Compare the table on both sides (SHOW CREATE TABLE), remove rows that do not belong on the target, then start again: what is copied is kept."},
+	{ApplyRow, "the target refuses a change",
+		"A row that Changeover did not write is in the way (a duplicate key), a row that should be there is not, or the target's table differs from the source's.",
+		"Look at the named row on both sides and remove what does not belong on the target, then start again: it goes on with this transaction."},
+	{ApplyFull, "the target's disk is full",
+		"The server can't store more: its volume, its tablespace or its temporary space has no room.",
+		"Make room on the target. Changeover waits and goes on by itself."},
+	{ApplyPacket, "a row is larger than the target's max_allowed_packet",
+		"A statement with this one row does not fit into a packet, and rows are never cut.",
+		"Raise max_allowed_packet on the target, then start again: it goes on with this transaction."},
+	{ApplyTarget, "the target does not take writes now",
+		"It is down, restarting, or a reader (after a failover of Aurora the old writer is one).",
+		"Changeover tries again by itself. If it stays so, check that the endpoint is the writer's."},
+	{LeaseHeld, "another process runs this migration",
+		"Its heartbeat is fresh. Two runners of one migration would hinder each other.",
+		"Use that one, or stop it: this one can start 3 s after its last heartbeat. To wait for that, start with --standby."},
+	{LeaseLost, "another process has taken this migration over",
+		"This process was silent for longer than its lease, or was thought dead. Nothing that it still sends can change the target.",
+		"Nothing needs to be done: the other process goes on. Find out why this one was silent (stopped, no network, no CPU)."},
+	{StateDenied, "the account may not create or use _changeover",
+		"Changeover keeps its state in a database of its own on the target, and its watermark in one on the source.",
+		"GRANT ALL ON `_changeover`.* to Changeover's account on that server, then start again."},
+	{StateVersion, "_changeover was written by another version of Changeover",
+		"The layout of its tables is not the one that this program knows.",
+		"Go on with the version that started this migration."},
+	{StateBroken, "the state of the migration does not fit together",
+		"_changeover on the target has tables of the migration but lacks what belongs to them: somebody changed it by hand, or restored a part of it.",
+		"Start over: empty the migration's databases on the target, delete the migration's rows from _changeover, and run again"},
+	{NotRunning, "no run of this migration answers",
+		"The command asks the running changeover run through its control API, and found none: it is not running on this machine, or was started with another state_dir.",
+		"Start changeover run -c FILE, or ask on the machine where it runs"},
 }

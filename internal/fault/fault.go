@@ -2,15 +2,33 @@
 // a way on. docs/errors.md is made from it.
 package fault
 
+//go:generate go run ./errorsdoc ../../docs/errors.md
+
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // Code names one fault for good: CO-1207. The first digit is the room it comes from.
 type Code int
 
 func (c Code) String() string { return fmt.Sprintf("CO-%04d", int(c)) }
+
+// MarshalText writes the code as String does.
+func (c Code) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Code) UnmarshalText(text []byte) error {
+	number, ok := strings.CutPrefix(string(text), "CO-")
+	n, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return fmt.Errorf("%q is not a code", text)
+	}
+	*c = Code(n)
+	return nil
+}
 
 // Entry is a fault's place in the catalogue.
 type Entry struct {

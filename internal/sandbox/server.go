@@ -181,7 +181,7 @@ func (s *Server) start(ctx context.Context, extra []string) error {
 var errPortTaken = errors.New("port is taken")
 
 func (s *Server) startOnce(ctx context.Context, extra []string) error {
-	if err := os.MkdirAll(filepath.Dir(s.Socket), 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(s.Socket), 0o700), os.MkdirAll(s.tmpDir(), 0o700)); err != nil {
 		return err
 	}
 	from := fileSize(s.LogFile())
@@ -240,6 +240,8 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
+func (s *Server) tmpDir() string { return filepath.Join(s.Dir, "tmp") }
+
 // args is the server's command line. No secrets: those are in the accounts' file.
 func (s *Server) args(extra []string) []string {
 	args := append([]string{"--no-defaults"}, s.bin.serverArgs(s.DataDir)...)
@@ -249,6 +251,8 @@ func (s *Server) args(extra []string) []string {
 		"--server-id="+strconv.Itoa(s.Port), // differs from every other server of this machine
 		"--socket="+s.Socket,
 		"--pid-file="+filepath.Join(s.Dir, "mysqld.pid"),
+		// Its own: a server that starts deletes the temporary tables that it finds, also others'.
+		"--tmpdir="+s.tmpDir(),
 		"--secure-file-priv="+s.secureFilePriv(),
 		"--skip-name-resolve",
 		"--default-time-zone="+s.spec.TimeZone,

@@ -6,13 +6,11 @@
 package server
 
 import (
-	"context"
 	"crypto/tls"
 	"database/sql"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -86,6 +84,7 @@ func config(e Endpoint, s Session) *mysql.Config {
 	c.AllowNativePasswords = true
 	c.InterpolateParams = true
 	c.MultiStatements = s.MultiStatements
+	c.Logger = &mysql.NopLogger{} // its errors are returned too; we log them once, with what was attempted
 	c.Timeout = 10 * time.Second
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
 	for k, v := range s.Vars {
@@ -97,45 +96,4 @@ func config(e Endpoint, s Session) *mysql.Config {
 	}
 	_ = c.Apply(mysql.Charset(charset, ""))
 	return c
-}
-
-// Identity is who a server is, and since when. A change of either means that what is known of it
-// in memory can no longer be trusted.
-type Identity struct {
-	Flavor  Flavor
-	Version string // as the server says it: 9.7.4, 10.11.19-MariaDB-…
-	UUID    string // server_uuid; MariaDB: server_uid where it has one, else host:port and server_id
-	Started time.Time
-	Aurora  string // aurora_version, else empty
-}
-
-// Identify asks a server who it is.
-func Identify(ctx context.Context, db interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}) (Identity, error) {
-	var id Identity
-	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&id.Version); err != nil {
-		return id, err
-	}
-	id.Flavor = MySQL
-	if strings.Contains(id.Version, "MariaDB") {
-		id.Flavor = MariaDB
-	}
-	var name string
-	uuid := "SELECT @@GLOBAL.server_uuid"
-	if id.Flavor == MariaDB {
-		uuid = "SELECT CONCAT(@@GLOBAL.hostname, ':', @@GLOBAL.port, ':', @@GLOBAL.server_id)"
-	}
-	if err := db.QueryRowContext(ctx, uuid).Scan(&id.UUID); err != nil {
-		return id, err
-	}
-	var up int64
-	if err := db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &up); err != nil {
-		return id, err
-	}
-	id.Started = time.Now().Add(-time.Duration(up) * time.Second).Truncate(time.Second)
-	if id.Flavor == MySQL {
-		_ = db.QueryRowContext(ctx, "SHOW GLOBAL VARIABLES LIKE 'aurora_version'").Scan(&name, &id.Aurora)
-	}
-	return id, nil
 }

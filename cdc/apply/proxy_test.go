@@ -1,0 +1,81 @@
+package apply
+
+import (
+	"database/sql"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// proxy stands between a Writer and the server and loses things.
+type proxy struct {
+	listener net.Listener
+	server   string
+	// swallow loses the server's next answer, with the connection; drop loses the client's next
+	// packet, so that the server never sees it.
+	swallow, drop atomic.Bool
+
+	mu   sync.Mutex
+	open map[net.Conn]struct{}
+}
+
+// lossy is a proxy to the bench's server and a pool that goes through it, without TLS: a proxy
+// that can't read must not have to.
+func (b *bench) lossy() (*proxy, *sql.DB) {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := &proxy{listener: l, server: b.endpoint.Addr(), open: map[net.Conn]struct{}{}}
+	var wg sync.WaitGroup
+	wg.Go(func() { p.accept(&wg) })
+	b.Cleanup(func() { _ = l.Close(); p.cut(); wg.Wait() })
+	e := b.endpoint
+	e.Host, e.Port, e.NoTLS = "127.0.0.1", l.Addr().(*net.TCPAddr).Port, true
+	return p, b.pool(e, Session(4))
+}
+
+func (p *proxy) accept(wg *sync.WaitGroup) {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.server)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.open[client], p.open[server] = struct{}{}, struct{}{}
+		p.mu.Unlock()
+		wg.Go(func() { p.pipe(server, client, &p.drop) })
+		wg.Go(func() { p.pipe(client, server, &p.swallow) })
+	}
+}
+
+// pipe copies until one side ends or lose is set, then closes both.
+func (p *proxy) pipe(to, from net.Conn, lose *atomic.Bool) {
+	defer func() { _, _ = to.Close(), from.Close() }()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil || lose.CompareAndSwap(true, false) {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// cut ends all connections.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		_ = c.Close()
+	}
+	p.open = map[net.Conn]struct{}{}
+}

@@ -1,0 +1,256 @@
+package cdc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"changeover/cdc/row"
+	"changeover/cdc/schedule"
+	"changeover/cdc/source"
+	"changeover/cdc/state"
+	"changeover/internal/fault"
+)
+
+// feeder takes the stream's transactions, in order, makes changes of their events, and submits
+// them. It is one goroutine: the table definitions that it reads by are those of the stream's
+// position, because DDL passes here too.
+type feeder struct {
+	r        *Runner
+	seq      uint64
+	skip     map[string]bool // ids that were applied before the restart
+	resume   uint64          // no chunk is registered before this one
+	decoders map[decoderKey]*row.Decoder
+}
+
+type decoderKey struct {
+	schema, table string
+	id            uint64 // the source's id of the table's definition
+}
+
+func newFeeder(r *Runner, applied []state.Applied) *feeder {
+	f := &feeder{r: r, skip: make(map[string]bool, len(applied)), decoders: map[decoderKey]*row.Decoder{}}
+	r.flow.With(func(s *schedule.Scheduler) {
+		f.seq = s.Applied()
+		for _, a := range applied {
+			f.skip[a.ID] = true
+			f.resume = max(f.resume, a.Seq)
+		}
+		if f.resume > f.seq {
+			s.Close(func(schedule.Name) bool { return false })
+		}
+	})
+	return f
+}
+
+func (f *feeder) run(ctx context.Context) error {
+	for {
+		tx, err := f.r.reader.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f.take(ctx, tx); err != nil {
+			return fmt.Errorf("transaction %s: %w", tx.ID, err)
+		}
+	}
+}
+
+// take handles one transaction of the source.
+func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
+	f.seq++
+	note := &source.Tx{ID: tx.ID, Log: tx.Log, Committed: tx.Committed}
+	switch {
+	case f.skip[tx.ID]:
+		delete(f.skip, tx.ID)
+		f.r.stats.skipped.Add(1)
+		if tx.Large {
+			if err := drop(ctx, tx); err != nil {
+				return f.again(ctx, err)
+			}
+		}
+		if tx.Statement != nil {
+			f.forget()
+		}
+		return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
+	case tx.Statement != nil:
+		if err := f.r.ddl.pass(ctx, f, tx); err != nil {
+			return err
+		}
+		return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
+	case tx.Large:
+		if err := f.large(ctx, tx); err != nil {
+			return f.again(ctx, err)
+		}
+		return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
+	}
+	changes, mark, err := f.changes(tx.Rows)
+	if err != nil {
+		return err
+	}
+	return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Changes: changes, Mark: mark, Bytes: tx.Bytes, Note: note})
+}
+
+// again makes an interrupted large transaction nothing: the reader hands it out once more.
+func (f *feeder) again(ctx context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(err, source.ErrInterrupted) {
+		f.seq--
+		return nil
+	}
+	return err
+}
+
+func (f *feeder) submit(ctx context.Context, tx *schedule.Tx) error {
+	if err := f.r.flow.Submit(ctx, tx); err != nil {
+		return err
+	}
+	if f.seq >= f.resume && f.resume > 0 {
+		f.resume = 0
+		f.r.flow.Open()
+	}
+	return nil
+}
+
+// drop reads a large transaction to its end.
+func drop(ctx context.Context, tx *source.Tx) error {
+	for {
+		if _, err := tx.More(ctx); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// large applies a transaction that is over the byte budget, alone and as it arrives: everything
+// before it is committed first, chunks that are only registered are given up.
+func (f *feeder) large(ctx context.Context, tx *source.Tx) error {
+	f.r.log.Info().Str("id", tx.ID).Int64("bytes", tx.Bytes).Msg("a large transaction is applied alone")
+	if err := f.r.flow.Drain(ctx, func(schedule.Name) bool { return true }); err != nil {
+		return err
+	}
+	defer f.open()
+	next := func(ctx context.Context) ([]row.Change, error) {
+		rows, err := tx.More(ctx)
+		if err != nil {
+			return nil, err
+		}
+		changes, _, err := f.changes(rows)
+		if err != nil {
+			return nil, err
+		}
+		f.r.stats.changes.Add(int64(len(changes)))
+		return f.r.flow.Copied(changes), nil
+	}
+	f.r.stats.large.Add(1)
+	return f.r.target.large().Large(ctx, tx.ID, f.seq, next)
+}
+
+// open lets chunks be registered again, unless the stream has yet to pass what was applied.
+func (f *feeder) open() {
+	if f.resume == 0 || f.seq >= f.resume {
+		f.r.flow.Open()
+	}
+}
+
+// changes makes row changes of a transaction's events; mark is our own watermark among them.
+func (f *feeder) changes(events []source.Rows) (changes []row.Change, mark uint64, err error) {
+	n := 0
+	for i := range events {
+		n += len(events[i].Images)
+	}
+	changes = make([]row.Change, 0, n)
+	for i := range events {
+		e := &events[i]
+		if e.Schema == state.Database {
+			mark = max(mark, f.r.watermark(e))
+			continue
+		}
+		if changes, err = f.appendChanges(changes, e); err != nil {
+			return nil, 0, err
+		}
+	}
+	return changes, mark, nil
+}
+
+func (f *feeder) appendChanges(changes []row.Change, e *source.Rows) ([]row.Change, error) {
+	t := f.r.catalog.table(schedule.Name{Schema: e.Schema, Table: e.Table})
+	if t == nil {
+		return nil, fault.New(fault.StreamTable, "rows of %s.%s, a table that the target does not have", e.Schema, e.Table)
+	}
+	d, err := f.decoder(t, e)
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(e.Images); i++ {
+		image, err := d.Row(e.Images[i])
+		if err != nil {
+			return nil, fmt.Errorf("row of %s.%s: %w", e.Schema, e.Table, err)
+		}
+		c := row.Change{Table: t}
+		switch e.Kind {
+		case source.Insert:
+			c.After = image
+		case source.Delete:
+			c.Before = image
+		case source.Update:
+			i++
+			c.Before = image
+			if c.After, err = d.Row(e.Images[i]); err != nil {
+				return nil, fmt.Errorf("row of %s.%s: %w", e.Schema, e.Table, err)
+			}
+		}
+		changes = append(changes, c)
+	}
+	return changes, nil
+}
+
+func (f *feeder) decoder(t *row.Table, e *source.Rows) (*row.Decoder, error) {
+	key := decoderKey{e.Schema, e.Table, e.Map.TableID}
+	if d := f.decoders[key]; d != nil {
+		return d, nil
+	}
+	d, err := row.NewDecoder(t, e.Map, f.r.flavor)
+	if err != nil {
+		return nil, err
+	}
+	f.decoders[key] = d
+	return d, nil
+}
+
+// forget drops the decoders: definitions have changed.
+func (f *feeder) forget() { clear(f.decoders) }
+
+// watermarkTable is where state.Watermarker writes, in `_changeover` on the source.
+const watermarkTable = "watermark"
+
+// watermark finds our own watermark in rows of `_changeover`.`watermark`, whose columns are
+// migration, token, n, sent.
+func (r *Runner) watermark(e *source.Rows) uint64 {
+	var mark uint64
+	if e.Schema != state.Database || e.Table != watermarkTable {
+		return 0
+	}
+	for _, image := range e.Images {
+		if len(image) < 3 || text(image[0]) != r.opts.Migration {
+			continue
+		}
+		switch n := image[2].(type) {
+		case uint64:
+			mark = max(mark, n)
+		case int64:
+			mark = max(mark, uint64(n))
+		}
+	}
+	return mark
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}

@@ -1,0 +1,279 @@
+package cdc
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"changeover/cdc/apply"
+	"changeover/cdc/row"
+	"changeover/cdc/schedule"
+	"changeover/cdc/schema"
+	"changeover/cdc/snapshot"
+	"changeover/cdc/source"
+	"changeover/cdc/state"
+	"changeover/internal/server"
+)
+
+// prepare makes the tables on the target as they were at one position of the stream, and writes
+// that position down. A crash anywhere in it begins again: nothing on the target is worth keeping.
+//
+//	position ─ schema ─ watermark;  a DDL in scope between them: once more, from empty
+//
+// Tables without a key are copied here too, before the stream starts: their rows have no names, so
+// a chunk and the stream could not tell theirs apart.
+func (r *Runner) prepare(ctx context.Context) error {
+	for try := 1; ; try++ {
+		again, err := r.prepareOnce(ctx)
+		if err != nil || !again {
+			return err
+		}
+		r.log.Info().Int("try", try).Msg("a DDL ran while the schema was read; it is read again")
+	}
+}
+
+func (r *Runner) prepareOnce(ctx context.Context) (again bool, err error) {
+	if err := r.dropTables(ctx); err != nil {
+		return false, err
+	}
+	keyless, err := r.keylessTables(ctx)
+	if err != nil {
+		return false, err
+	}
+	var start source.Position
+	view, err := snapshot.OpenKeyless(ctx, r.opts.Source, r.src, keyless, r.log, func(ctx context.Context) (err error) {
+		start, err = source.Current(ctx, r.src, r.flavor)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	defer view.Close()
+	whole, err := r.readSchema(ctx)
+	if err != nil {
+		return false, err
+	}
+	if again, err = r.changedSince(ctx, start); err != nil || again {
+		return again, err
+	}
+	if _, err := schema.CreateTables(ctx, r.dst, whole); err != nil {
+		return false, err
+	}
+	if err := r.record(ctx, whole); err != nil {
+		return false, err
+	}
+	if err := r.copyKeyless(ctx, view); err != nil {
+		return false, err
+	}
+	if err := r.store.StartStream(ctx, state.Position{Text: start.String()}); err != nil {
+		return false, err
+	}
+	return false, r.store.SetPhase(ctx, phaseCopying)
+}
+
+// dropTables takes away what an earlier attempt made. The databases were empty before it.
+func (r *Runner) dropTables(ctx context.Context) error {
+	known, err := r.store.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range known {
+		if err := r.store.DeleteTable(ctx, t.ID); err != nil {
+			return err
+		}
+	}
+	conn, err := r.dst.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer discard(conn)
+	if _, err := conn.ExecContext(ctx, "SET SESSION foreign_key_checks = 0"); err != nil {
+		return err
+	}
+	defs, err := row.LoadAll(ctx, conn, r.opts.Databases)
+	if err != nil {
+		return err
+	}
+	for _, t := range defs {
+		if !r.inScope(t.Schema, t.Name) {
+			continue
+		}
+		if _, err := conn.ExecContext(ctx, "/* changeover prepare */ DROP TABLE "+server.Name(t.Schema, t.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keylessTables lists the source's tables whose rows have no names.
+func (r *Runner) keylessTables(ctx context.Context) ([]*row.Table, error) {
+	defs, err := row.LoadAll(ctx, r.src, r.opts.Databases)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(defs, func(t *row.Table) bool { return keyed(t) || !r.inScope(t.Schema, t.Name) }), nil
+}
+
+// readSchema reads the source's definitions and puts them into the target's dialect.
+func (r *Runner) readSchema(ctx context.Context) (*schema.Schema, error) {
+	there, err := schema.Read(ctx, r.src, r.opts.Databases, r.inScope)
+	if err != nil {
+		return nil, err
+	}
+	what, err := schema.Inspect(ctx, r.dst)
+	if err != nil {
+		return nil, err
+	}
+	here, notes, err := there.Translate(what, schema.TranslateOptions{})
+	for _, n := range notes {
+		r.log.Info().Str("table", n.Schema+"."+n.Name).Msg(n.Text)
+	}
+	return here, err
+}
+
+// changedSince tells whether a DDL in scope is in the stream between start and now.
+func (r *Runner) changedSince(ctx context.Context, start source.Position) (changed bool, err error) {
+	n, err := r.marks.Mark(ctx)
+	if err != nil {
+		return false, err
+	}
+	reader := source.NewReader(source.ReaderConfig{Endpoint: r.opts.Source, Flavor: r.flavor, Start: start,
+		Decode: func(schema, table string) bool { return schema == state.Database && table == watermarkTable }, Log: r.log})
+	ctx, stop := context.WithCancel(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		err := reader.Run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	})
+	g.Go(func() error {
+		defer stop()
+		changed, err = r.scanTo(ctx, reader, n)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return false, err
+	}
+	return changed, nil
+}
+
+func (r *Runner) scanTo(ctx context.Context, reader *source.Reader, mark uint64) (changed bool, err error) {
+	d := newDDLRunner(r)
+	for {
+		tx, err := reader.Next(ctx)
+		if err != nil {
+			return false, err
+		}
+		if tx.Large {
+			if err := drop(ctx, tx); err != nil {
+				return false, err
+			}
+		}
+		if tx.Statement != nil {
+			if run, err := d.concerns(source.Classify(tx.Statement.SQL, tx.Statement.Schema, r.flavor), tx.Statement); err != nil || run {
+				return run, err
+			}
+		}
+		for i := range tx.Rows {
+			if r.watermark(&tx.Rows[i]) >= mark {
+				return false, nil
+			}
+		}
+	}
+}
+
+// record writes down what was made: each table's TABLE_ID, what the source says of its size, and
+// its whole definition, from which indexes are still to be built.
+func (r *Runner) record(ctx context.Context, whole *schema.Schema) error {
+	sizes, err := r.sizes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range whole.Tables() {
+		id, err := schema.TableID(ctx, r.dst, t.Schema, t.Name)
+		if err != nil {
+			return err
+		}
+		size := sizes[schedule.Name{Schema: t.Schema, Table: t.Name}]
+		if err := r.store.PutTable(ctx, state.Table{ID: id, Schema: t.Schema, Name: t.Name, RowsExpected: size.rows, BytesExpected: size.bytes}); err != nil {
+			return err
+		}
+		if err := r.store.PutDefinition(ctx, id, t.Create); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type size struct{ rows, bytes uint64 }
+
+// sizes is what the source estimates of its tables.
+func (r *Runner) sizes(ctx context.Context) (map[schedule.Name]size, error) {
+	out := map[schedule.Name]size{}
+	for _, database := range r.opts.Databases {
+		rows, err := r.src.QueryContext(ctx, "SELECT TABLE_NAME, COALESCE(TABLE_ROWS, 0), COALESCE(DATA_LENGTH, 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'BASE TABLE'", database)
+		if err != nil {
+			return nil, err
+		}
+		for rows.Next() {
+			n, s := schedule.Name{Schema: database}, size{}
+			if err := rows.Scan(&n.Table, &s.rows, &s.bytes); err != nil {
+				_ = rows.Close()
+				return nil, err
+			}
+			out[n] = s
+		}
+		if err := rows.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// copyKeyless copies the tables without a key out of the view that was opened while nobody could
+// write to them.
+func (r *Runner) copyKeyless(ctx context.Context, view *snapshot.Keyless) error {
+	if len(view.Tables()) == 0 {
+		return nil
+	}
+	t, err := newTarget(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	for _, table := range view.Tables() {
+		def, err := row.Load(ctx, r.dst, table.Schema, table.Name)
+		if err != nil {
+			return err
+		}
+		id, err := schema.TableID(ctx, r.dst, table.Schema, table.Name)
+		if err != nil {
+			return err
+		}
+		err = view.Copy(ctx, table, r.opts.Chunk, func(c snapshot.Chunk) error {
+			c.Table = def
+			return t.writeKeyless(ctx, id, c)
+		})
+		if err != nil {
+			return fmt.Errorf("copy %s.%s, which has no key: %w", table.Schema, table.Name, err)
+		}
+		if err := r.store.SetTableState(ctx, id, state.Complete); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeKeyless commits a piece of a table without a key.
+func (t *target) writeKeyless(ctx context.Context, id uint64, c snapshot.Chunk) error {
+	record := state.Chunk{Table: id, Number: uint64(c.Number), Rows: uint64(c.Rows), Bytes: uint64(c.Bytes)}
+	return t.load(ctx, t.alone, c, func(apply.TargetTx) []byte {
+		return state.AppendChunkDone(nil, t.r.opts.Migration, record)
+	}, func(ctx context.Context, tx apply.TargetTx) (bool, error) {
+		return state.ChunkDone(ctx, tx, t.r.opts.Migration, id, record.Number)
+	})
+}

@@ -1,0 +1,539 @@
+// Package cdc keeps a target equal to its source: it copies what is there and streams what comes.
+//
+// In: a migration's two servers and its tables. Out: the target's rows, and a Status at any time.
+// The decision that matters: one process does it all for a migration, and everything that it must
+// not forget is in the target's `_changeover`, committed together with the rows it speaks of. So
+// a crash between any two lines is an ordinary event: the next start reads and goes on.
+//
+//	source.Reader ─→ feeder ─→ schedule.Flow ─→ apply.Writers ─→ target
+//	                              ↑    │
+//	source SELECTs ─→ snapshot.Copier ─┴─→ chunk writers ──────→ target
+package cdc
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"changeover/cdc/row"
+	"changeover/cdc/schedule"
+	"changeover/cdc/schema"
+	"changeover/cdc/snapshot"
+	"changeover/cdc/source"
+	"changeover/cdc/state"
+	"changeover/internal/fault"
+	"changeover/internal/server"
+)
+
+// Until says when Run is done by itself.
+type Until uint8
+
+// The ends of a run.
+const (
+	Forever  Until = iota // until the context ends
+	Copied                // every table is copied, its indexes built, views and routines made
+	CaughtUp              // copied, and everything committed on the source by then is applied
+)
+
+// Options describe one migration to a Runner.
+type Options struct {
+	Migration      string
+	Source, Target server.Endpoint
+	Databases      []string
+	// InScope tells which tables of Databases belong to the migration.
+	InScope func(schema, table string) bool
+
+	CopyWorkers  int   // chunk writes at once
+	Chunk        int64 // bytes
+	ApplyWorkers int
+	Memory       int64 // bytes of transactions and chunks under way
+
+	Definers schema.DefinerPolicy
+	Control  string // the address of the control API, for whoever finds the lease held
+	Until    Until
+	Log      zerolog.Logger
+}
+
+// The phases of a migration, as `_changeover.migration` has them.
+const (
+	phaseSchema    = "schema"    // tables are being made; nothing on the target is worth keeping yet
+	phaseCopying   = "copying"   // snapshot and stream
+	phaseStreaming = "streaming" // every row is there
+)
+
+// Runner runs one migration. Run may be called once; the other methods at any time, by anyone.
+type Runner struct {
+	opts Options
+	log  zerolog.Logger
+
+	src, dst *sql.DB
+	flavor   server.Flavor
+	lease    *state.Lease
+	store    *state.Store
+	marks    *state.Watermarker
+	flow     *schedule.Flow
+	copier   *snapshot.Copier
+	reader   *source.Reader
+	ddl      *ddlRunner
+	target   *target
+	catalog  *catalog
+
+	position source.Position // of the applied transactions; under the flow's lock
+
+	again chan struct{} // a table starts over after the copy was through
+
+	mu      sync.Mutex
+	phase   string
+	began   time.Time
+	waits   map[int]string // for what workers wait, those that do
+	halted  error
+	samples []sample
+	lag     lagMeter
+	stats   counters
+	objects []schema.Done // what was done with views, routines, triggers, events
+}
+
+type counters struct {
+	transactions, changes, skipped, ddl, large atomic.Int64
+}
+
+// New makes a Runner.
+func New(opts Options) *Runner {
+	return &Runner{opts: opts, log: opts.Log, phase: "starting", began: time.Now(), waits: map[int]string{}, again: make(chan struct{}, 1)}
+}
+
+// Run copies and streams until the context ends, or what Until says, or a fault that a person must
+// mend. It may be run again after any end, also that of the process.
+func (r *Runner) Run(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			r.mu.Lock()
+			r.halted = err
+			r.mu.Unlock()
+		}
+	}()
+	defer r.disconnect()
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	if err := r.takeLease(ctx); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, finish := context.WithCancelCause(ctx)
+	g.Go(func() error { return ended(ctx, r.lease.Keep(ctx)) })
+	g.Go(func() error {
+		err := r.migrate(ctx)
+		finish(errDone)
+		return err
+	})
+	err = g.Wait()
+	r.letGo(err)
+	return err
+}
+
+// errDone ends what runs beside the migration when that is through.
+var errDone = errors.New("done")
+
+// ended drops the error of something that was told to stop.
+func ended(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(context.Cause(ctx), errDone) {
+		return nil
+	}
+	return err
+}
+
+// letGo gives the lease back, so that the next runner need not wait for it to grow old.
+func (r *Runner) letGo(err error) {
+	if fault.Is(err, fault.LeaseLost) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := r.lease.Release(ctx); err != nil {
+		r.log.Warn().Err(err).Msg("the lease could not be given back; it grows old by itself")
+	}
+}
+
+func (r *Runner) connect(ctx context.Context) (err error) {
+	if r.src, err = server.Dial(ctx, r.opts.Source, server.Session{Connections: 8}); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8}); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	from, err := server.Identify(ctx, r.src)
+	if err != nil {
+		return err
+	}
+	to, err := server.Identify(ctx, r.dst)
+	if err != nil {
+		return err
+	}
+	if server.Same(from, to) {
+		return fault.New(fault.SameServer, "source %s and target %s are the same server", r.opts.Source, r.opts.Target)
+	}
+	r.flavor = from.Flavor
+	r.log.Info().Str("source", from.Version).Str("target", to.Version).Msg("connected")
+	return nil
+}
+
+func (r *Runner) disconnect() {
+	for _, db := range []*sql.DB{r.src, r.dst} {
+		if db != nil {
+			_ = db.Close()
+		}
+	}
+}
+
+func (r *Runner) takeLease(ctx context.Context) error {
+	if err := state.Install(ctx, r.dst, state.Target); err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	lease, err := state.AcquireLease(ctx, r.dst, state.LeaseRequest{Migration: r.opts.Migration, Log: r.log,
+		Holder: state.Holder{Name: fmt.Sprintf("%s:%d", host, os.Getpid()), Control: r.opts.Control}})
+	if err != nil {
+		return err
+	}
+	r.lease, r.store = lease, lease.Store()
+	if err := state.Install(ctx, r.src, state.Source); err != nil {
+		return err
+	}
+	r.marks = state.NewWatermarker(r.src, r.opts.Migration, lease.Token())
+	return nil
+}
+
+// migrate is the whole of a run, under the lease.
+func (r *Runner) migrate(ctx context.Context) error {
+	m, known, err := r.store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	if !known {
+		if m, err = r.begin(ctx); err != nil {
+			return err
+		}
+	}
+	if m.Phase == phaseSchema {
+		if err := r.prepare(ctx); err != nil {
+			return err
+		}
+		m.Phase = phaseCopying
+	}
+	r.setPhase(m.Phase)
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	return r.stream(ctx, m.Phase)
+}
+
+// begin writes the migration's record. From then on what is in its databases on the target is ours.
+func (r *Runner) begin(ctx context.Context) (state.Migration, error) {
+	found, err := schema.Empty(ctx, r.dst, r.opts.Databases)
+	if err != nil {
+		return state.Migration{}, err
+	}
+	if len(found) > 0 {
+		return state.Migration{}, fault.New(fault.TargetNotEmpty, "the target has %d tables in the migration's databases, among them %s", len(found), found[0])
+	}
+	id, err := server.Identify(ctx, r.src)
+	if err != nil {
+		return state.Migration{}, err
+	}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return state.Migration{}, err
+	}
+	return r.store.Begin(ctx, string(text), phaseSchema, "")
+}
+
+func (r *Runner) setPhase(phase string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.phase = phase
+}
+
+// load makes the scheduler from what the target says is done, and empties what isn't.
+func (r *Runner) load(ctx context.Context) error {
+	pos, ok, err := r.store.Position(ctx)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fault.New(fault.StateBroken, "the migration %s has tables but no position", r.opts.Migration)
+	}
+	if r.position, err = source.ParsePosition(r.flavor, pos.Text); err != nil {
+		return err
+	}
+	s := schedule.New(schedule.Options{Workers: r.opts.ApplyWorkers, BatchBytes: 2 << 20, BatchChanges: 4000,
+		TouchedBytes: max(1<<20, r.opts.Memory/16), Applied: r.applied}, pos.Seq)
+	r.flow = schedule.NewFlow(s, r.opts.Memory/2)
+	if r.target, err = newTarget(ctx, r); err != nil {
+		return err
+	}
+	copier := snapshot.New(snapshot.Options{Migration: r.opts.Migration, Source: r.opts.Source,
+		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Log: r.log},
+		r.flow, r.marks, r.target)
+	r.catalog = newCatalog(r)
+	r.mu.Lock()
+	r.copier = copier
+	r.mu.Unlock()
+	if err := r.catalog.load(ctx); err != nil {
+		return err
+	}
+	r.ddl = newDDLRunner(r)
+	return nil
+}
+
+// applied is called for each transaction in stream order, once it and all before it are committed.
+func (r *Runner) applied(tx *schedule.Tx) {
+	r.position.Advance(tx.Note.(*source.Tx))
+	r.stats.transactions.Add(1)
+	if tx.Mark > 0 {
+		r.lag.arrived(tx.Mark)
+	}
+}
+
+// appliedPosition is the applied position as `_changeover.stream` takes it.
+func (r *Runner) appliedPosition() (p state.Position) {
+	r.flow.With(func(s *schedule.Scheduler) { p = state.Position{Text: r.position.String(), Seq: s.Applied()} })
+	return p
+}
+
+// stream runs everything that goes on at once, until the end that Until names.
+func (r *Runner) stream(ctx context.Context, phase string) error {
+	applied, err := r.store.Applied(ctx)
+	if err != nil {
+		return err
+	}
+	reader := source.NewReader(source.ReaderConfig{Endpoint: r.opts.Source, Flavor: r.flavor, Start: r.position,
+		Queue: r.opts.Memory / 8, LargeTx: r.opts.Memory / 16, Decode: r.wanted, Log: r.log})
+	r.mu.Lock()
+	r.reader = reader
+	r.mu.Unlock()
+	f := newFeeder(r, applied)
+	g, ctx := errgroup.WithContext(ctx)
+	ctx, finish := context.WithCancelCause(ctx)
+	defer finish(errDone)
+	run := func(fn func(context.Context) error) {
+		g.Go(func() error { return ended(ctx, fn(ctx)) })
+	}
+	run(r.reader.Run)
+	run(f.run)
+	for w := range r.opts.ApplyWorkers {
+		run(func(ctx context.Context) error { return r.applyLoop(ctx, w) })
+	}
+	run(r.heartbeat)
+	g.Go(func() error {
+		if err := r.copyAndFinish(ctx, phase); err != nil {
+			return err
+		}
+		for r.opts.Until == Forever {
+			select {
+			case <-r.again:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if err := r.copyAndFinish(ctx, phaseStreaming); err != nil {
+				return err
+			}
+		}
+		if err := r.store.SavePosition(ctx, r.appliedPosition()); err != nil {
+			return err
+		}
+		finish(errDone)
+		return nil
+	})
+	err = g.Wait()
+	r.target.close()
+	return err
+}
+
+// copyAndFinish copies what is still to be copied, makes what comes after the rows, and waits for
+// the end that Until names.
+func (r *Runner) copyAndFinish(ctx context.Context, phase string) error {
+	if err := r.copier.Run(ctx); err != nil {
+		return err
+	}
+	if err := r.catalog.finishTables(ctx); err != nil {
+		return err
+	}
+	if phase == phaseCopying {
+		if err := r.makeObjects(ctx); err != nil {
+			return err
+		}
+		if err := r.store.SetPhase(ctx, phaseStreaming); err != nil {
+			return err
+		}
+		r.log.Info().Msg("every table is copied")
+	}
+	r.setPhase(phaseStreaming)
+	if r.opts.Until != CaughtUp {
+		return nil
+	}
+	n, err := r.marks.Mark(ctx)
+	if err != nil {
+		return err
+	}
+	return r.flow.WaitMark(ctx, n)
+}
+
+// makeObjects makes what may only come after the rows: routines and views. Triggers and events wait
+// for the cutover: until then the source's own have already done what they do. What the target
+// refuses does not stop the stream; it is in the record, and the cutover asks for it.
+func (r *Runner) makeObjects(ctx context.Context) error {
+	there, err := schema.Read(ctx, r.src, r.opts.Databases, r.inScope)
+	if err != nil {
+		return err
+	}
+	what, err := schema.Inspect(ctx, r.dst)
+	if err != nil {
+		return err
+	}
+	here, _, err := there.Translate(what, schema.TranslateOptions{})
+	if err != nil {
+		r.log.Warn().Err(err).Msg("some objects can't be carried as they are")
+	}
+	o := schema.ObjectOptions{Target: what, Definers: r.opts.Definers}
+	made, err := schema.CreateRoutines(ctx, r.dst, here, o)
+	if err := r.madeObjects(ctx, made, err); err != nil {
+		return err
+	}
+	made, err = schema.CreateViews(ctx, r.dst, here, o)
+	if err := r.madeObjects(ctx, made, err); err != nil {
+		return err
+	}
+	var later []schema.Done
+	for _, d := range here.Databases {
+		for _, o := range append(slices.Clone(d.Triggers), d.Events...) {
+			later = append(later, schema.Done{Kind: o.Kind, Name: o.Schema + "." + o.Name, Action: schema.Deferred, Note: "made at the cutover"})
+		}
+	}
+	return r.madeObjects(ctx, later, nil)
+}
+
+// madeObjects records what was done with objects. The target's refusals are part of that.
+func (r *Runner) madeObjects(ctx context.Context, made []schema.Done, err error) error {
+	if err != nil && !fault.Is(err, fault.SchemaObject) {
+		return err
+	}
+	for _, d := range made {
+		text := fmt.Sprintf("%s %s: %s", d.Kind, d.Name, d.Action)
+		if d.Note != "" {
+			text += " (" + d.Note + ")"
+		}
+		if err := r.store.Record(ctx, "object", text); err != nil {
+			return err
+		}
+		r.log.Info().Msg(text)
+	}
+	if err != nil {
+		r.log.Error().Err(err).Msg("some objects are not on the target")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.objects = append(r.objects, made...)
+	return nil
+}
+
+// applyLoop is one apply worker.
+func (r *Runner) applyLoop(ctx context.Context, worker int) error {
+	w := r.target.applier(worker)
+	for {
+		batch, err := r.flow.Take(ctx, worker)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Apply(ctx, batch.Txs); err != nil {
+			return err
+		}
+		r.stats.changes.Add(int64(batch.Changes))
+		r.flow.Committed(batch)
+	}
+}
+
+// heartbeat commits a watermark every second, also when the source is idle: it measures the lag,
+// and it moves the applied position, without which the binlog would be purged under our feet.
+func (r *Runner) heartbeat(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		sent := time.Now()
+		n, err := r.marks.Mark(ctx)
+		switch {
+		case err == nil:
+			r.lag.sent(n, sent)
+		case fault.Is(err, fault.SnapshotOrder):
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			r.log.Warn().Err(err).Msg("no heartbeat on the source")
+		}
+		if err := r.store.SavePosition(ctx, r.appliedPosition()); err != nil {
+			return err
+		}
+		r.note()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// wanted tells the tables whose rows the reader decodes.
+func (r *Runner) wanted(schema, table string) bool {
+	return schema == state.Database && table == watermarkTable || r.inScope(schema, table)
+}
+
+func (r *Runner) inScope(schema, table string) bool {
+	for _, d := range r.opts.Databases {
+		if d == schema {
+			return r.opts.InScope == nil || r.opts.InScope(schema, table)
+		}
+	}
+	return false
+}
+
+// Pause holds chunks that are not begun; the stream goes on. Resume ends it.
+func (r *Runner) Pause() {
+	if c := r.runningCopier(); c != nil {
+		c.Pause()
+	}
+}
+
+// Resume ends Pause.
+func (r *Runner) Resume() {
+	if c := r.runningCopier(); c != nil {
+		c.Resume()
+	}
+}
+
+func (r *Runner) runningCopier() *snapshot.Copier {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.copier
+}
+
+// copyAgain wakes the copier after it was through: a table starts over.
+func (r *Runner) copyAgain() {
+	select {
+	case r.again <- struct{}{}:
+	default:
+	}
+}
+
+// keyed tells whether rows of t have names.
+func keyed(t *row.Table) bool { return t.RowKey >= 0 }

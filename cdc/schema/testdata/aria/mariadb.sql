@@ -1,0 +1,5 @@
+CREATE TABLE `aria` (
+  `id` int(11) NOT NULL,
+  `t` varchar(5) DEFAULT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=Aria DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci PAGE_CHECKSUM=1 TRANSACTIONAL=1

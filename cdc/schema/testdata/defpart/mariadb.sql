@@ -1,0 +1,6 @@
+CREATE TABLE `defpart` (
+  `id` int(11) NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+ PARTITION BY LIST (`id`)
+(PARTITION `p0` VALUES IN (1,2) ENGINE = InnoDB,
+ PARTITION `pd` DEFAULT ENGINE = InnoDB)

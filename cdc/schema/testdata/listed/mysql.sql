@@ -1,0 +1,7 @@
+CREATE TABLE `listed` (
+  `id` int NOT NULL,
+  PRIMARY KEY (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+/*!50100 PARTITION BY LIST (`id`)
+(PARTITION a VALUES IN (1,2) ENGINE = InnoDB,
+ PARTITION b VALUES IN (3) ENGINE = InnoDB) */

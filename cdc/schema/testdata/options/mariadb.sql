@@ -1,0 +1,8 @@
+CREATE TABLE `options` (
+  `id` int(11) NOT NULL,
+  `d` int(11) DEFAULT NULL,
+  KEY `d` (`d`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci AVG_ROW_LENGTH=100 STATS_PERSISTENT=1 `page_compressed`=1 `encryption_key_id`=1
+ PARTITION BY RANGE  COLUMNS(`id`)
+(PARTITION `p0` VALUES LESS THAN (10) ENGINE = InnoDB,
+ PARTITION `p 1` VALUES LESS THAN (MAXVALUE) ENGINE = InnoDB)

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"changeover/cdc"
+	"changeover/cdc/plan"
+	"changeover/cdc/schema"
+	"changeover/internal/config"
+	"changeover/internal/control"
+	"changeover/internal/fault"
+)
+
+func newRunCommand(g *globals) *cobra.Command {
+	var until string
+	var skipPlan bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Copy the databases, then keep the target equal to the source",
+		Long: `Run makes the tables on the target, copies their rows while the source goes on, and applies
+what the source writes meanwhile and from then on. It needs nobody: stop it, kill it, restart the
+machine; the next run goes on where the last one was, and each change arrives exactly once.
+
+It first runs the checks of "changeover plan" and refuses to start if one of them blocks.
+While it runs, "changeover status --watch" shows how far it is; pause and resume hold the copy.
+
+Exit codes: 0 done as --until says, or ended by Ctrl-C; 2 it stopped, with the reason; 78 the
+configuration is not valid.`,
+		Example: `  changeover run -c changeover.yaml                     # until you stop it
+  changeover run -c changeover.yaml --until copied      # the copy only
+  changeover run -c changeover.yaml --until caught-up   # until the target has all that was committed`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			end, ok := map[string]cdc.Until{"": cdc.Forever, "copied": cdc.Copied, "caught-up": cdc.CaughtUp}[until]
+			if !ok {
+				return fault.New(fault.Usage, "--until is copied or caught-up, not %q", until)
+			}
+			cfg, err := g.load()
+			if err != nil {
+				return err
+			}
+			if !skipPlan {
+				if err := g.mustPass(cmd.Context(), cfg); err != nil {
+					return err
+				}
+			}
+			return runMigration(cmd.Context(), cfg, end, g.log(cmd.ErrOrStderr()))
+		},
+	}
+	cmd.Flags().StringVar(&until, "until", "", "stop by itself: copied, or caught-up")
+	cmd.Flags().BoolVar(&skipPlan, "skip-plan", false, "don't run the checks of plan first")
+	return cmd
+}
+
+// mustPass runs the plan and fails if it blocks, with all that does.
+func (g *globals) mustPass(ctx context.Context, cfg *config.Config) error {
+	report, err := plan.Run(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	blocks := report.Blocking()
+	if len(blocks) == 0 {
+		return nil
+	}
+	text := ""
+	for _, f := range blocks {
+		text += fmt.Sprintf("\n  %s %s", f.Code, f.Detail)
+	}
+	return fault.New(fault.PlanBlocked, "the plan finds %d things that block this migration:%s\n", len(blocks), text)
+}
+
+// memoryReserve is what the process needs beside transactions and chunks.
+const memoryReserve = 96 << 20
+
+func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, log zerolog.Logger) error {
+	debug.SetMemoryLimit(int64(cfg.Apply.Memory) + memoryReserve)
+	opts, err := runnerOptions(cfg, until, log)
+	if err != nil {
+		return err
+	}
+	api, err := control.Listen(cfg.Listen, cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = api.Close() }()
+	opts.Control = api.Address()
+	log.Info().Str("migration", cfg.Migration).Str("control", api.Address()).Msg("run begins")
+	runner := cdc.New(opts)
+	ctx, stop := context.WithCancel(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return control.Serve(ctx, api, runner) })
+	g.Go(func() error {
+		defer stop()
+		return runner.Run(ctx)
+	})
+	began := time.Now()
+	err = g.Wait()
+	if errors.Is(err, context.Canceled) {
+		log.Info().Msg("stopped; the next run goes on from here")
+		return nil
+	}
+	if err == nil {
+		log.Info().Dur("took", time.Since(began)).Msg("done")
+	}
+	return err
+}
+
+func runnerOptions(cfg *config.Config, until cdc.Until, log zerolog.Logger) (cdc.Options, error) {
+	from, err := cfg.SourceEndpoint()
+	if err != nil {
+		return cdc.Options{}, err
+	}
+	to, err := cfg.TargetEndpoint()
+	if err != nil {
+		return cdc.Options{}, err
+	}
+	policy := map[config.MissingDefiner]schema.DefinerPolicy{config.ReplaceDefiner: schema.DefinersReplace,
+		config.KeepDefiner: schema.DefinersKeep, config.StopAtDefiner: schema.DefinersStop}[cfg.Definers.Missing]
+	return cdc.Options{Migration: cfg.Migration, Source: from, Target: to, Databases: cfg.Databases, InScope: cfg.InScope,
+		CopyWorkers: cfg.Copy.Workers, Chunk: int64(cfg.Copy.Chunk), ApplyWorkers: cfg.Apply.Workers, Memory: int64(cfg.Apply.Memory),
+		Definers: policy, Until: until, Log: log}, nil
+}

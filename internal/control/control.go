@@ -1,0 +1,158 @@
+// Package control is how an operator's commands reach a running migration.
+//
+// In: HTTP on a loopback address. Out: the migration's status; pause and resume. The decision that
+// matters: every request carries a token that only who may read the state folder knows, since
+// whoever reaches the port may otherwise stop a migration.
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"changeover/internal/fault"
+)
+
+// Migration is what can be asked of a running migration; T is its status.
+type Migration[T any] interface {
+	Status() T
+	Pause()
+	Resume()
+}
+
+// door is what a running migration leaves in its state folder for its own commands.
+type door struct {
+	Address string `json:"address"`
+	Token   string `json:"token"`
+	PID     int    `json:"pid"`
+}
+
+const doorFile = "control.json"
+
+// Server answers for one migration.
+type Server struct {
+	http *http.Server
+	ln   net.Listener
+	file string
+	door door
+}
+
+// Listen opens the control API at address, host:port, and leaves address and token in dir, mode
+// 0600. Nothing is answered before Serve.
+func Listen(address, dir string) (*Server, error) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fault.New(fault.Config, "listen on %s for the control API: %w", address, err)
+	}
+	var token [24]byte
+	_, _ = rand.Read(token[:]) // never fails
+	s := &Server{ln: ln, file: filepath.Join(dir, doorFile),
+		door: door{Address: ln.Addr().String(), Token: hex.EncodeToString(token[:]), PID: os.Getpid()}}
+	if err := s.leave(dir); err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// leave writes the file beside its place and moves it there, so that nobody reads a half.
+func (s *Server) leave(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	text, err := json.Marshal(s.door)
+	if err != nil {
+		return err
+	}
+	part := s.file + ".part"
+	if err := os.WriteFile(part, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, s.file)
+}
+
+// Address is where the API listens.
+func (s *Server) Address() string { return s.door.Address }
+
+// Serve answers until ctx ends.
+func Serve[T any](ctx context.Context, s *Server, m Migration[T]) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, m.Status()) })
+	mux.HandleFunc("POST /v1/pause", func(w http.ResponseWriter, _ *http.Request) { m.Pause(); answer(w, m.Status()) })
+	mux.HandleFunc("POST /v1/resume", func(w http.ResponseWriter, _ *http.Request) { m.Resume(); answer(w, m.Status()) })
+	s.http = &http.Server{Handler: s.guard(mux), ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
+	defer stop()
+	err := s.http.Serve(s.ln)
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Close stops answering and takes the file away.
+func (s *Server) Close() error {
+	_ = os.Remove(s.file)
+	return s.ln.Close()
+}
+
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if subtle.ConstantTimeCompare([]byte(token), []byte(s.door.Token)) != 1 {
+			http.Error(w, "the control API asks for the token in "+doorFile+" of the state folder", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// Ask sends a request to the migration whose state folder is dir: method and path as "GET
+// /v1/status". The answer is read into out. fault.NotRunning: nobody answers.
+func Ask(ctx context.Context, dir, method, path string, out any) error {
+	text, err := os.ReadFile(filepath.Join(dir, doorFile))
+	if err != nil {
+		return fault.New(fault.NotRunning, "no running migration has left its address in %s", dir)
+	}
+	var d door
+	if err := json.Unmarshal(text, &d); err != nil {
+		return fmt.Errorf("%s: %w", doorFile, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+d.Address+path, bytes.NewReader(nil))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+d.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fault.New(fault.NotRunning, "the run that left its address in %s (process %d) does not answer: %w", dir, d.PID, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the control API answered %s: %s", res.Status, strings.TrimSpace(string(body)))
+	}
+	return json.Unmarshal(body, out)
+}
