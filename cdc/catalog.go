@@ -1,8 +1,13 @@
 package cdc
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -13,6 +18,7 @@ import (
 	"changeover/cdc/source"
 	"changeover/cdc/state"
 	"changeover/internal/fault"
+	"changeover/internal/server"
 )
 
 // catalog knows the target's tables: their definitions as of the stream's position, their TABLE_IDs
@@ -21,6 +27,9 @@ type catalog struct {
 	r  *Runner
 	mu sync.RWMutex
 	by map[schedule.Name]*entry
+	// settled are statements of the stream that are done, but for what follows them: an earlier run
+	// had begun them. The feeder's, once it runs.
+	settled map[string]bool
 }
 
 type entry struct {
@@ -73,7 +82,10 @@ func (c *catalog) setState(e *entry, to state.TableState) {
 // load reads what the target has and what is recorded of it, tells the scheduler and the copier,
 // and empties what is not done: before the stream starts, since a stale row may hold a unique value
 // that the stream gives to another.
-func (c *catalog) load(ctx context.Context) error {
+func (c *catalog) load(ctx context.Context) (err error) {
+	if c.settled, err = newDDLRunner(c.r).settle(ctx); err != nil {
+		return err
+	}
 	defs, err := row.LoadAll(ctx, c.r.dst, c.r.opts.Databases)
 	if err != nil {
 		return err
@@ -82,9 +94,13 @@ func (c *catalog) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	byName := map[schedule.Name]state.Table{}
+	byID := map[uint64]state.Table{}
+	missing := map[schedule.Name]bool{}
 	for _, t := range records {
-		byName[schedule.Name{Schema: t.Schema, Table: t.Name}] = t
+		byID[t.ID] = t
+		if c.r.inScope(t.Schema, t.Name) {
+			missing[schedule.Name{Schema: t.Schema, Table: t.Name}] = true
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
@@ -92,23 +108,26 @@ func (c *catalog) load(ctx context.Context) error {
 		if !c.r.inScope(def.Schema, def.Name) {
 			continue
 		}
-		n := schedule.Name{Schema: def.Schema, Table: def.Name}
-		record, known := byName[n]
-		g.Go(func() error { return c.loadTable(ctx, def, record, known) })
+		delete(missing, schedule.Name{Schema: def.Schema, Table: def.Name})
+		g.Go(func() error { return c.loadTable(ctx, def, byID) })
+	}
+	for n := range missing {
+		g.Go(func() error {
+			return fault.New(fault.StateBroken, "table %s.%s is not on the target any more, and the stream did not drop it", n.Schema, n.Table)
+		})
 	}
 	return g.Wait()
 }
 
-func (c *catalog) loadTable(ctx context.Context, def *row.Table, record state.Table, known bool) error {
+func (c *catalog) loadTable(ctx context.Context, def *row.Table, records map[uint64]state.Table) error {
 	n := schedule.Name{Schema: def.Schema, Table: def.Name}
 	id, err := schema.TableID(ctx, c.r.dst, n.Schema, n.Table)
 	if err != nil {
 		return err
 	}
-	if !known || record.ID != id {
-		// Made by a DDL of the stream whose record was lost to a crash: complete from birth if it was
-		// created, moved if it was renamed. The DDL passes again and says which.
-		record = state.Table{ID: id, Schema: n.Schema, Name: n.Table, State: state.Complete}
+	record, known := records[id]
+	if !known || record.Schema != n.Schema || record.Name != n.Table {
+		return fault.New(fault.StateBroken, "table %s.%s (TABLE_ID %d) on the target was made, rebuilt or renamed by somebody else", n.Schema, n.Table, id)
 	}
 	e := &entry{def: def, id: id, state: record.State, rowsBefore: int64(record.Rows), rowsExpected: int64(record.RowsExpected)}
 	var done []row.Range
@@ -169,15 +188,9 @@ func (c *catalog) doneRanges(ctx context.Context, def *row.Table, id uint64) (do
 
 // finishTables finishes the tables whose rows are all there.
 func (c *catalog) finishTables(ctx context.Context) error {
-	c.mu.RLock()
-	var all []schedule.Name
-	for n := range c.by {
-		all = append(all, n)
-	}
-	c.mu.RUnlock()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, c.r.opts.CopyWorkers))
-	for _, n := range all {
+	for _, n := range c.names() {
 		complete := false
 		c.r.flow.With(func(s *schedule.Scheduler) { complete = s.Complete(n) })
 		if complete {
@@ -190,12 +203,21 @@ func (c *catalog) finishTables(ctx context.Context) error {
 // finish builds what was left for after the rows. A crash in it needs no record: what is missing is
 // the source's definition less the target's.
 func (c *catalog) finish(ctx context.Context, n schedule.Name) error {
-	e := c.entry(n)
-	if e == nil {
-		return nil
+	for {
+		e := c.entry(n)
+		if e == nil {
+			return nil
+		}
+		e.building.Lock()
+		if c.entry(n) == e {
+			defer e.building.Unlock()
+			return c.finishHeld(ctx, n, e)
+		}
+		e.building.Unlock() // a DDL was faster
 	}
-	e.building.Lock()
-	defer e.building.Unlock()
+}
+
+func (c *catalog) finishHeld(ctx context.Context, n schedule.Name, e *entry) error {
 	if e.state == state.Complete {
 		return nil
 	}
@@ -214,18 +236,46 @@ func (c *catalog) finish(ctx context.Context, n schedule.Name) error {
 	return nil
 }
 
-// buildIndexes builds a table's deferred indexes now, since a DDL is about to speak of them.
-func (c *catalog) buildIndexes(ctx context.Context, n schedule.Name) error {
-	e := c.entry(n)
-	if e == nil {
-		return nil
+// holdIndexes builds what is deferred of the tables that a DDL touches, and of those that its text
+// names (a foreign key needs the other table's index), and keeps others from building until release.
+func (c *catalog) holdIndexes(ctx context.Context, touches map[schedule.Name]bool, text string) (release func(), err error) {
+	var held []*entry
+	release = func() {
+		for _, e := range held {
+			e.building.Unlock()
+		}
 	}
-	e.building.Lock()
-	defer e.building.Unlock()
-	if e.state == state.Complete {
-		return nil
+	refers := strings.Contains(strings.ToUpper(text), "REFERENCES")
+	for _, n := range c.names() {
+		if !touches[n] && !(refers && strings.Contains(text, n.Table)) {
+			continue
+		}
+		e := c.entry(n)
+		e.building.Lock()
+		held = append(held, e)
+		complete := false
+		c.r.flow.With(func(s *schedule.Scheduler) { complete = s.Complete(n) })
+		switch {
+		case complete:
+			err = c.finishHeld(ctx, n, e)
+		case e.state != state.Complete:
+			err = c.build(ctx, n)
+		}
+		if err != nil {
+			release()
+			return nil, err
+		}
 	}
-	return c.build(ctx, n)
+	return release, nil
+}
+
+// names lists the tables, in an order that is always the same.
+func (c *catalog) names() []schedule.Name {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(c.by), func(a, b schedule.Name) int {
+		return cmp.Or(strings.Compare(a.Schema, b.Schema), strings.Compare(a.Table, b.Table))
+	})
 }
 
 func (c *catalog) build(ctx context.Context, n schedule.Name) error {
@@ -248,202 +298,273 @@ func (c *catalog) build(ctx context.Context, n schedule.Name) error {
 	return c.r.store.DeleteDefinition(ctx, id)
 }
 
-// snapshot is the entries of some tables, before a DDL changes them.
-func (c *catalog) snapshot(names map[schedule.Name]bool) map[schedule.Name]*entry {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	out := map[schedule.Name]*entry{}
-	for n := range names {
-		if e := c.by[n]; e != nil {
-			out[n] = e
+// past is a table before a DDL.
+type past struct {
+	Schema, Name string
+	ID           uint64
+	Key          string // what names its rows, as keyText has it
+	Numbered     string // the AUTO_INCREMENT column
+}
+
+// outcome is what a DDL made of one table.
+type outcome struct {
+	name schedule.Name // now
+	was  *past         // nil: it was not there
+	def  *row.Table    // nil: it is gone
+	id   uint64
+	over bool // it starts over
+	// exchanged: partitions changed places with a table, so the ids did too.
+	exchanged bool
+}
+
+// named are the tables that a statement touches, those of a database that it is about among them.
+func (c *catalog) named(class source.Class) map[schedule.Name]bool {
+	out := map[schedule.Name]bool{}
+	for _, t := range class.Tables {
+		out[schedule.Name{Schema: t.Schema, Table: t.Table}] = true
+	}
+	for _, n := range c.names() {
+		if class.Kind == source.DatabaseDDL && n.Schema == class.Database {
+			out[n] = true
 		}
 	}
 	return out
 }
 
-// changed reads again what a DDL has changed.
-func (c *catalog) changed(ctx context.Context, class source.Class, before map[schedule.Name]*entry) error {
-	if class.Kind == source.DatabaseDDL {
-		return c.databaseChanged(ctx, class)
+// past is how tables are now, before a DDL changes them.
+func (c *catalog) past(names map[schedule.Name]bool) (out []past) {
+	for _, n := range c.names() {
+		if names[n] {
+			e := c.entry(n)
+			out = append(out, past{Schema: n.Schema, Name: n.Table, ID: e.id, Key: keyText(e.def), Numbered: numbered(e.def)})
+		}
 	}
-	if len(class.Renames) > 0 && class.Verb == "RENAME TABLE" {
-		return c.renamed(ctx, class, before)
+	return out
+}
+
+// keyText says by which columns, of which types, a table's rows are named; empty if by none.
+func keyText(t *row.Table) string {
+	if !keyed(t) {
+		return ""
+	}
+	var b strings.Builder
+	for _, p := range t.Keys[t.RowKey].Parts {
+		c := &t.Columns[p.Column]
+		fmt.Fprintf(&b, "%s %v %s %d %d %t %q %d,", c.Name, c.Kind, c.Collation, c.Length, c.Decimals, c.Unsigned, c.Members, p.Prefix)
+	}
+	return b.String()
+}
+
+// numbered is the name of a table's AUTO_INCREMENT column.
+func numbered(t *row.Table) string {
+	for i := range t.Columns {
+		if t.Columns[i].AutoIncrement {
+			return t.Columns[i].Name
+		}
+	}
+	return ""
+}
+
+// outcomes looks at what a DDL, which has run, made of the tables that it names. It may be asked
+// again after a crash, also when write was through.
+func (c *catalog) outcomes(ctx context.Context, class source.Class, before []past) ([]outcome, error) {
+	at := map[schedule.Name]*past{} // what is under a name now
+	for i := range before {
+		at[schedule.Name{Schema: before[i].Schema, Table: before[i].Name}] = &before[i]
 	}
 	for _, t := range class.Tables {
-		n := schedule.Name{Schema: t.Schema, Table: t.Table}
-		if !c.r.inScope(n.Schema, n.Table) {
-			continue
+		if n := (schedule.Name{Schema: t.Schema, Table: t.Table}); at[n] == nil {
+			at[n] = nil
 		}
-		if err := c.tableChanged(ctx, class, n, before[n]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *catalog) databaseChanged(ctx context.Context, class source.Class) error {
-	c.mu.RLock()
-	var gone []schedule.Name
-	for n := range c.by {
-		if n.Schema == class.Database {
-			gone = append(gone, n)
-		}
-	}
-	c.mu.RUnlock()
-	for _, n := range gone {
-		if err := c.tableChanged(ctx, class, n, c.entry(n)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tableChanged brings one table's entry up to date.
-func (c *catalog) tableChanged(ctx context.Context, class source.Class, n schedule.Name, old *entry) error {
-	def, err := row.Load(ctx, c.r.dst, n.Schema, n.Table)
-	if err != nil {
-		return err
-	}
-	if def == nil {
-		return c.forget(ctx, n, old)
-	}
-	id, err := schema.TableID(ctx, c.r.dst, n.Schema, n.Table)
-	if err != nil {
-		return err
-	}
-	if old == nil {
-		return c.born(ctx, n, def, id)
-	}
-	if old.id != id {
-		if err := c.r.store.MoveTable(ctx, old.id, state.Table{ID: id, Schema: n.Schema, Name: n.Table}); err != nil {
-			return err
-		}
-	}
-	e := &entry{def: def, id: id, state: old.state}
-	c.put(n, e)
-	if startsOver(old.def, def) || class.Numbers || class.Computes {
-		return c.startOver(ctx, n, e)
-	}
-	c.r.flow.With(func(s *schedule.Scheduler) { s.Redefine(n, def) })
-	c.r.copier.Rename(map[schedule.Name]*row.Table{n: def})
-	return nil
-}
-
-func (c *catalog) put(n schedule.Name, e *entry) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.by[n] = e
-}
-
-// born takes in a table that the stream created: it is complete.
-func (c *catalog) born(ctx context.Context, n schedule.Name, def *row.Table, id uint64) error {
-	if err := c.r.store.PutTable(ctx, state.Table{ID: id, Schema: n.Schema, Name: n.Table, State: state.Complete}); err != nil {
-		return err
-	}
-	c.put(n, &entry{def: def, id: id, state: state.Complete})
-	var err error
-	c.r.flow.With(func(s *schedule.Scheduler) { err = s.SetTable(def, []row.Range{{}}) })
-	c.r.copier.Add(def, 0, 0, 0)
-	return err
-}
-
-// forget drops a table that is gone.
-func (c *catalog) forget(ctx context.Context, n schedule.Name, old *entry) error {
-	c.mu.Lock()
-	delete(c.by, n)
-	c.mu.Unlock()
-	c.r.flow.With(func(s *schedule.Scheduler) { s.Forget(n) })
-	c.r.copier.Remove(n)
-	if old == nil {
-		return nil
-	}
-	return c.r.store.DeleteTable(ctx, old.id)
-}
-
-// startOver empties a table whose rows can't be relied on any more, and copies it again.
-func (c *catalog) startOver(ctx context.Context, n schedule.Name, e *entry) error {
-	c.r.log.Warn().Str("table", n.Schema+"."+n.Table).Msg("the table starts over: its key, or what its rows hold, depends on the server that ran the DDL")
-	if !keyed(e.def) {
-		return fault.New(fault.StreamDDL, "table %s.%s has no key any more and can't be copied again while the stream runs", n.Schema, n.Table)
-	}
-	if err := c.r.store.SetTableState(ctx, e.id, state.Planned); err != nil {
-		return err
-	}
-	c.setState(e, state.Planned)
-	if err := c.r.target.deleteRange(ctx, e.def, row.Range{}); err != nil {
-		return err
-	}
-	var err error
-	c.r.flow.With(func(s *schedule.Scheduler) { err = s.SetTable(e.def, nil) })
-	c.r.copier.Add(e.def, 0, 0, 0)
-	c.r.copyAgain()
-	return err
-}
-
-// startsOver tells whether two definitions of a table disagree on what names a row, or in which
-// order.
-func startsOver(old, now *row.Table) bool {
-	if (old.RowKey < 0) != (now.RowKey < 0) {
-		return true
-	}
-	if old.RowKey < 0 {
-		return false
-	}
-	a, b := old.Keys[old.RowKey].Parts, now.Keys[now.RowKey].Parts
-	if len(a) != len(b) {
-		return true
-	}
-	for i := range a {
-		x, y := &old.Columns[a[i].Column], &now.Columns[b[i].Column]
-		if x.Kind != y.Kind || x.Collation != y.Collation || x.Length != y.Length || x.Decimals != y.Decimals || x.Unsigned != y.Unsigned {
-			return true
-		}
-	}
-	return false
-}
-
-// renamed moves what is known of tables to their new names, all at once: names may be swapped.
-func (c *catalog) renamed(ctx context.Context, class source.Class, before map[schedule.Name]*entry) error {
-	at := map[schedule.Name]*entry{}
-	from := map[schedule.Name]schedule.Name{} // the old name of what is now there
-	for n, e := range before {
-		at[n], from[n] = e, n
 	}
 	for _, rn := range class.Renames { // one after the other, as the server does
 		old, now := schedule.Name{Schema: rn.From.Schema, Table: rn.From.Table}, schedule.Name{Schema: rn.To.Schema, Table: rn.To.Table}
-		at[now], from[now] = at[old], from[old]
-		delete(at, old)
-		delete(from, old)
+		at[now], at[old] = at[old], nil
 	}
-	moves := map[schedule.Name]*row.Table{} // old name → new definition
-	for n, e := range at {
-		if e == nil || from[n] == n {
+	complete, err := c.completeTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exchanged := class.Verb == "ALTER TABLE" && len(class.Tables) > 1 && len(class.Renames) == 0
+	var out []outcome
+	whole := true
+	for n, was := range at {
+		if !c.r.inScope(n.Schema, n.Table) {
 			continue
 		}
-		def, err := row.Load(ctx, c.r.dst, n.Schema, n.Table)
+		o := outcome{name: n, was: was, exchanged: exchanged}
+		o.def, err = row.Load(ctx, c.r.dst, n.Schema, n.Table)
+		if err != nil && !errors.Is(err, row.ErrNoTable) {
+			return nil, err
+		}
+		if o.def != nil {
+			if o.id, err = schema.TableID(ctx, c.r.dst, n.Schema, n.Table); err != nil {
+				return nil, err
+			}
+		}
+		if o.def != nil || was != nil {
+			out = append(out, o)
+			whole = whole && was != nil && (complete[was.ID] || complete[o.id])
+		}
+	}
+	for i := range out {
+		if out[i].over, err = c.startsOver(ctx, class, &out[i], complete, whole); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// startsOver tells whether a table must be copied again: what its rows hold is the server's own
+// doing; or it is not wholly copied, and a key by which it was cut is not what it was. Rows that are
+// all there changed here as they did on the source, another key is nothing to them.
+func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome, complete map[uint64]bool, whole bool) (bool, error) {
+	if o.was == nil || o.def == nil {
+		return false, nil
+	}
+	over := class.Computes || class.Numbers && o.was.Numbered != numbered(o.def)
+	if complete[o.was.ID] || complete[o.id] {
+		if over {
+			var err error
+			if over, err = c.holdsRows(ctx, o.def); err != nil {
+				return false, err
+			}
+		}
+	} else if o.was.Key != keyText(o.def) {
+		over = true
+	}
+	over = over || o.exchanged && !whole
+	if over && !keyed(o.def) {
+		return false, fault.New(fault.StreamDDL, "table %s.%s has no key, so it can't be copied again while the stream runs", o.name.Schema, o.name.Table)
+	}
+	return over, nil
+}
+
+func (c *catalog) holdsRows(ctx context.Context, t *row.Table) (any bool, err error) {
+	err = c.r.dst.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+server.Name(t.Schema, t.Name)+")").Scan(&any)
+	return any, err
+}
+
+// completeTables are the ids of the tables that are wholly copied.
+func (c *catalog) completeTables(ctx context.Context) (map[uint64]bool, error) {
+	records, err := c.r.store.Tables(ctx)
+	out := map[uint64]bool{}
+	for _, t := range records {
+		out[t.ID] = t.State == state.Complete
+	}
+	return out, err
+}
+
+// write records what became of tables. It may be repeated.
+func (c *catalog) write(ctx context.Context, made []outcome) error {
+	there := map[uint64]bool{}
+	for _, o := range made {
+		there[o.id] = true
+	}
+	for _, o := range made {
+		if o.def == nil {
+			continue
+		}
+		now := state.Table{ID: o.id, Schema: o.name.Schema, Name: o.name.Table, State: state.Complete}
+		put := c.r.store.PutTable
+		if o.was != nil && o.was.ID != o.id && !o.exchanged {
+			put = func(ctx context.Context, t state.Table) error { return c.r.store.MoveTable(ctx, o.was.ID, t) }
+		}
+		if err := put(ctx, now); err != nil {
+			return err
+		}
+		if o.over {
+			if err := c.r.store.SetTableState(ctx, o.id, state.Planned); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range made {
+		if o.was != nil && !there[o.was.ID] {
+			if err := c.r.store.DeleteTable(ctx, o.was.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// take tells the scheduler and the copier what became of tables, all at once: names may be swapped.
+func (c *catalog) take(ctx context.Context, made []outcome) error {
+	moves := map[schedule.Name]*row.Table{} // old name → new definition
+	var born []outcome
+	for _, o := range made {
+		switch {
+		case o.def == nil:
+			n := o.name
+			c.r.flow.With(func(s *schedule.Scheduler) { s.Forget(n) })
+			c.r.copier.Remove(n)
+		case o.was == nil:
+			born = append(born, o)
+		default:
+			moves[schedule.Name{Schema: o.was.Schema, Table: o.was.Name}] = o.def
+		}
+	}
+	c.replace(made)
+	c.r.flow.With(func(s *schedule.Scheduler) { s.Rename(moves) })
+	c.r.copier.Rename(moves)
+	for _, o := range born {
+		var err error
+		c.r.flow.With(func(s *schedule.Scheduler) { err = s.SetTable(o.def, []row.Range{{}}) })
 		if err != nil {
 			return err
 		}
-		if def == nil {
-			return fmt.Errorf("table %s.%s is not there after its RENAME", n.Schema, n.Table)
-		}
-		moves[from[n]] = def
-		if err := c.r.store.PutTable(ctx, state.Table{ID: e.id, Schema: n.Schema, Name: n.Table, State: e.state}); err != nil {
-			return err
-		}
-		at[n] = &entry{def: def, id: e.id, state: e.state}
+		c.r.copier.Add(o.def, 0, 0, 0)
 	}
+	for _, o := range made {
+		if o.over {
+			if err := c.startOver(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replace puts the entries of changed tables in the place of the old ones.
+func (c *catalog) replace(made []outcome) {
 	c.mu.Lock()
-	for n := range before {
+	defer c.mu.Unlock()
+	old := map[uint64]*entry{}
+	for _, o := range made {
+		if o.was == nil {
+			continue
+		}
+		n := schedule.Name{Schema: o.was.Schema, Table: o.was.Name}
+		old[o.was.ID] = c.by[n]
 		delete(c.by, n)
 	}
-	for n, e := range at {
-		if e != nil {
-			c.by[n] = e
+	for _, o := range made {
+		if o.def == nil {
+			continue
 		}
+		e := &entry{def: o.def, id: o.id, state: state.Complete}
+		if o.was != nil {
+			if before := old[o.was.ID]; before != nil {
+				e.state, e.rowsBefore, e.rowsExpected = before.state, before.rowsBefore, before.rowsExpected
+			}
+		}
+		if o.over {
+			e.state, e.rowsBefore = state.Planned, 0
+		}
+		c.by[o.name] = e
 	}
-	c.mu.Unlock()
-	c.r.flow.With(func(s *schedule.Scheduler) { s.Rename(moves) })
-	c.r.copier.Rename(moves)
-	return nil
+}
+
+// startOver empties a table whose rows can't be relied on any more, and copies it again.
+func (c *catalog) startOver(ctx context.Context, o outcome) error {
+	c.r.log.Warn().Str("table", o.name.Schema+"."+o.name.Table).Msg("the table starts over: its key, or what its rows hold, depends on the server that ran the DDL")
+	if err := c.r.target.deleteRange(ctx, o.def, row.Range{}); err != nil {
+		return err
+	}
+	var err error
+	c.r.flow.With(func(s *schedule.Scheduler) { err = s.SetTable(o.def, nil) })
+	c.r.copier.Add(o.def, 0, 0, 0)
+	c.r.copyAgain()
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"changeover/cdc/apply"
 	"changeover/cdc/row"
 	"changeover/cdc/schedule"
 	"changeover/cdc/schema"
@@ -24,49 +25,79 @@ import (
 // ddlRunner runs the stream's DDL on the target, each statement once.
 //
 // DDL is not transactional, so an intent is committed first: the statement, and a fingerprint of
-// every table in scope as it was before. After a crash the fingerprint tells: the same, the
+// the tables that it names as they were before. After a crash the fingerprint tells: the same, the
 // statement has not run; another, it has. Since the old session may still be running it, whoever
 // asks holds a lock that the old session holds too.
+//
+//	drained ─ intent ─→ the statement ─→ what it made of each table ─→ intent becomes `applied`
+//	             └── crash: catalog.load settles it (settle), before anything is copied or streamed
 type ddlRunner struct {
-	r       *Runner
-	intents map[string]state.Intent // of an earlier run, not finished
-	loaded  bool
+	r *Runner
 }
 
 func newDDLRunner(r *Runner) *ddlRunner { return &ddlRunner{r: r} }
 
 // pass takes a statement of the stream: runs it, or leaves it out, or refuses it.
 func (d *ddlRunner) pass(ctx context.Context, f *feeder, tx *source.Tx) error {
-	st := tx.Statement
+	st, c := tx.Statement, d.r.catalog
 	class := source.Classify(st.SQL, st.Schema, d.r.flavor)
 	run, err := d.concerns(class, st)
-	if err != nil || !run {
+	if err != nil {
 		return err
+	}
+	if !run {
+		if tx.Large {
+			return drop(ctx, tx)
+		}
+		return nil
 	}
 	d.r.stats.ddl.Add(1)
 	d.r.log.Info().Str("id", tx.ID).Str("statement", brief(st.SQL)).Msg("DDL")
-	touches := names(class)
-	if err := d.r.flow.Drain(ctx, func(n schedule.Name) bool {
-		return touches[n] || class.Kind == source.DatabaseDDL && n.Schema == class.Database
-	}); err != nil {
+	touches := c.named(class)
+	if err := d.r.flow.Drain(ctx, func(n schedule.Name) bool { return touches[n] }); err != nil {
 		return err
 	}
 	defer f.open()
-	for n := range touches {
-		// The statement may name an index that the source has and the target has not yet.
-		if err := d.r.catalog.buildIndexes(ctx, n); err != nil {
+	// A transaction of which nothing was kept is in no record, and after the statement its rows don't
+	// fit the table any more: none may be read again.
+	if err := d.r.store.SavePosition(ctx, d.r.appliedPosition()); err != nil {
+		return err
+	}
+	// The statement may name an index that the source has and the target has not yet.
+	release, err := c.holdIndexes(ctx, touches, st.SQL)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if !c.settled[tx.ID] {
+		before := c.past(touches)
+		if err := d.once(ctx, tx, class, before); err != nil {
 			return err
 		}
+		f.forget()
+		made, err := c.outcomes(ctx, class, before)
+		if err != nil {
+			return err
+		}
+		if err := c.write(ctx, made); err != nil {
+			return err
+		}
+		if err := c.take(ctx, made); err != nil {
+			return err
+		}
+		c.settled[tx.ID] = true
 	}
-	before := d.r.catalog.snapshot(touches)
-	if err := d.once(ctx, tx, f.seq, class); err != nil {
+	if err := d.end(ctx, f, tx); err != nil {
 		return err
 	}
-	f.forget()
-	if err := d.r.catalog.changed(ctx, class, before); err != nil {
-		return err
-	}
-	if !class.Select {
+	delete(c.settled, tx.ID)
+	return nil
+}
+
+// end makes the intent an applied transaction. Of a CREATE TABLE … SELECT it is the rows that are
+// applied: they share the statement's id.
+func (d *ddlRunner) end(ctx context.Context, f *feeder, tx *source.Tx) error {
+	if len(tx.Rows) == 0 && !tx.Large {
 		return d.r.store.FinishIntent(ctx, tx.ID, f.seq, ddlWorker)
 	}
 	if err := d.rows(ctx, f, tx); err != nil {
@@ -83,7 +114,7 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 	case class.Kind == source.TableDDL:
 		return d.tablesInScope(class, st)
 	case class.Kind == source.DatabaseDDL:
-		return d.r.inScope(class.Database, ""), nil
+		return d.hasDatabase(class.Database), nil
 	case class.Kind == source.ObjectDDL:
 		d.r.log.Info().Str("statement", brief(st.SQL)).Msg("views, routines, triggers and events are read from the source at the cutover")
 		return false, nil
@@ -93,127 +124,176 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 	return false, fault.New(fault.StreamDDL, "a statement that Changeover does not know: %s", brief(st.SQL))
 }
 
-// tablesInScope tells whether table DDL concerns the migration; a table can't come into it, or
-// leave it, by a RENAME: its rows would have to be copied, or forgotten.
+// hasDatabase tells whether a database belongs to the migration, whatever tables of it do.
+func (d *ddlRunner) hasDatabase(name string) bool { return slices.Contains(d.r.opts.Databases, name) }
+
+// tablesInScope tells whether table DDL concerns the migration. A table can't come into it, or
+// leave it, by a RENAME: its rows would have to be copied, or forgotten. Nor may the rest of a
+// statement touch what is a stranger's on the target; only a DROP can be cut (statement).
 func (d *ddlRunner) tablesInScope(class source.Class, st *source.Statement) (bool, error) {
+	tables := class.Tables
+	if class.Like {
+		tables = tables[:1] // the other one is only read
+	}
 	in := 0
-	for _, t := range class.Tables {
+	for _, t := range tables {
 		if d.r.inScope(t.Schema, t.Table) {
 			in++
 		}
 	}
-	for _, rn := range class.Renames {
-		if d.r.inScope(rn.From.Schema, rn.From.Table) != d.r.inScope(rn.To.Schema, rn.To.Table) {
-			return false, fault.New(fault.StreamDDL, "a table moves into or out of the migration: %s", brief(st.SQL))
-		}
+	if in > 0 && in < len(tables) && class.Verb != "DROP TABLE" {
+		return false, fault.New(fault.StreamDDL, "a statement touches tables in and out of the migration: %s", brief(st.SQL))
 	}
 	return in > 0, nil
 }
 
-func names(class source.Class) map[schedule.Name]bool {
-	out := map[schedule.Name]bool{}
-	for _, t := range class.Tables {
-		out[schedule.Name{Schema: t.Schema, Table: t.Table}] = true
+// statement is what is to run on the target.
+func (d *ddlRunner) statement(st *source.Statement, class source.Class) string {
+	if class.Verb != "DROP TABLE" {
+		return st.SQL
 	}
-	return out
+	var ours []string
+	for _, t := range class.Tables {
+		if d.r.inScope(t.Schema, t.Table) {
+			ours = append(ours, server.Name(t.Schema, t.Table))
+		}
+	}
+	if len(ours) == len(class.Tables) {
+		return st.SQL
+	}
+	return "DROP TABLE IF EXISTS " + strings.Join(ours, ", ")
 }
 
-// once runs the statement, unless an earlier run already has.
-func (d *ddlRunner) once(ctx context.Context, tx *source.Tx, seq uint64, class source.Class) error {
-	if err := d.load(ctx); err != nil {
-		return err
-	}
-	want, known := d.intents[tx.ID]
-	for {
+// intentContext is what an intent keeps beside the statement's text.
+type intentContext struct {
+	Schema string             // the default database
+	Vars   source.SessionVars // of the source's session
+	Before []past             // the tables that the statement names, as they were
+}
+
+// once runs the statement; if the connection is lost meanwhile it finds out whether that was done.
+// An intent that an earlier run left, and that was not settled, has not run.
+func (d *ddlRunner) once(ctx context.Context, tx *source.Tx, class source.Class, before []past) error {
+	var intended schema.Fingerprint
+	for try := 0; ; try++ {
 		conn, err := d.session(ctx)
 		if err != nil {
 			return err
 		}
 		now, err := d.fingerprint(ctx, class)
-		if err != nil {
+		if err == nil && try == 0 {
+			intended, err = now, d.intend(ctx, tx, now, before)
+		}
+		if err != nil || class.Kind != source.DatabaseDDL && !intended.Equal(now) {
 			discard(conn)
 			return err
 		}
-		if !known {
-			if want, err = d.intend(ctx, tx, now); err != nil {
-				discard(conn)
-				return err
-			}
-			known = true
-		} else {
-			var before schema.Fingerprint
-			if err := json.Unmarshal(want.Fingerprint, &before); err != nil {
-				discard(conn)
-				return fmt.Errorf("the intent of %s: %w", tx.ID, err)
-			}
-			if !before.Equal(now) { // it has run
-				discard(conn)
-				return nil
-			}
-		}
 		err = d.run(ctx, conn, tx, class)
-		if err == nil || ctx.Err() != nil || !state.Lost(err) {
+		if err == nil || ctx.Err() != nil || !state.Lost(err) && !state.Conflict(err) {
 			return err
 		}
-		d.r.log.Warn().Err(err).Str("id", tx.ID).Msg("the connection was lost while a DDL ran; whether it was done is looked up")
+		d.r.log.Warn().Err(err).Str("id", tx.ID).Msg("a DDL was interrupted; whether it was done is looked up")
 	}
 }
 
 // fingerprint is of the tables that the statement names, and no others: those may have their
 // deferred indexes built meanwhile.
 func (d *ddlRunner) fingerprint(ctx context.Context, class source.Class) (schema.Fingerprint, error) {
-	all, err := schema.Fingerprints(ctx, d.r.dst, d.r.opts.Databases)
-	if err != nil {
-		return nil, err
+	named := map[schedule.Name]bool{}
+	for _, t := range class.Tables {
+		named[schedule.Name{Schema: t.Schema, Table: t.Table}] = true
 	}
-	touches := names(class)
-	return slices.DeleteFunc(all, func(t schema.TableFingerprint) bool {
-		return !touches[schedule.Name{Schema: t.Schema, Table: t.Name}] && (class.Database == "" || class.Database != t.Schema)
-	}), nil
+	return schema.Fingerprints(ctx, d.r.dst, d.r.opts.Databases, func(schema, table string) bool {
+		return named[schedule.Name{Schema: schema, Table: table}]
+	})
 }
 
-func (d *ddlRunner) load(ctx context.Context) error {
-	if d.loaded {
-		return nil
-	}
-	list, err := d.r.store.Intents(ctx)
+// intend commits the intent, in place of one that an earlier run left.
+func (d *ddlRunner) intend(ctx context.Context, tx *source.Tx, now schema.Fingerprint, before []past) error {
+	fp, err := json.Marshal(now)
 	if err != nil {
 		return err
 	}
-	d.intents = map[string]state.Intent{}
-	for _, in := range list {
-		d.intents[in.ID] = in
+	vars, err := json.Marshal(intentContext{Schema: tx.Statement.Schema, Vars: tx.Statement.Session, Before: before})
+	if err != nil {
+		return err
 	}
-	d.loaded = true
-	return nil
+	if err := d.r.store.ClearIntent(ctx, tx.ID); err != nil {
+		return err
+	}
+	return d.r.store.WriteIntent(ctx, state.Intent{ID: tx.ID, Statement: tx.Statement.SQL, Session: vars, Fingerprint: fp})
 }
 
-func (d *ddlRunner) intend(ctx context.Context, tx *source.Tx, now schema.Fingerprint) (state.Intent, error) {
-	fp, err := json.Marshal(now)
-	if err != nil {
-		return state.Intent{}, err
+// settle finds out what became of the statements that an earlier run was in the middle of, and
+// writes down what those that have run made of their tables: the records must fit the tables
+// before anybody goes by them. It returns the ids of those that have run; the stream passes them
+// again and must not run them. It waits until an old session has ended what it was running.
+func (d *ddlRunner) settle(ctx context.Context) (map[string]bool, error) {
+	ran := map[string]bool{}
+	list, err := d.r.store.Intents(ctx)
+	if err != nil || len(list) == 0 {
+		return ran, err
 	}
-	vars, err := json.Marshal(tx.Statement.Session)
+	done, err := d.r.store.Applied(ctx)
 	if err != nil {
-		return state.Intent{}, err
+		return nil, err
 	}
-	in := state.Intent{ID: tx.ID, Statement: tx.Statement.SQL, Session: vars, Fingerprint: fp}
-	return in, d.r.store.WriteIntent(ctx, in)
+	conn, err := d.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer discard(conn)
+	for _, in := range list {
+		if slices.ContainsFunc(done, func(a state.Applied) bool { return a.ID == in.ID }) {
+			if err := d.r.store.ClearIntent(ctx, in.ID); err != nil { // its rows are there too
+				return nil, err
+			}
+			continue
+		}
+		if ran[in.ID], err = d.settleOne(ctx, in); err != nil {
+			return nil, fmt.Errorf("settle the DDL of %s: %w", in.ID, err)
+		}
+	}
+	return ran, nil
+}
+
+func (d *ddlRunner) settleOne(ctx context.Context, in state.Intent) (ran bool, err error) {
+	var was schema.Fingerprint
+	var with intentContext
+	if err := errors.Join(json.Unmarshal(in.Fingerprint, &was), json.Unmarshal(in.Session, &with)); err != nil {
+		return false, err
+	}
+	class := source.Classify(in.Statement, with.Schema, d.r.flavor)
+	now, err := d.fingerprint(ctx, class)
+	twice := class.Kind == source.DatabaseDDL // may be run again, and is
+	if err != nil || was.Equal(now) && !twice {
+		return false, err
+	}
+	d.r.log.Info().Str("id", in.ID).Str("statement", brief(in.Statement)).Strs("tables", was.Diff(now)).
+		Msg("a DDL that an earlier run began is done")
+	made, err := d.r.catalog.outcomes(ctx, class, with.Before)
+	if err != nil {
+		return false, err
+	}
+	return !twice, d.r.catalog.write(ctx, made)
 }
 
 // session opens a connection that holds the migration's DDL lock: whoever had it before has ended
 // whatever it was running.
 func (d *ddlRunner) session(ctx context.Context) (*sql.Conn, error) {
+	defer d.r.waiting(ddlWorker, nil)
 	for {
 		conn, err := d.r.dst.Conn(ctx)
 		if err == nil {
 			var got sql.NullInt64
-			err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 10)", ddlLock(d.r.opts.Migration)).Scan(&got)
+			err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 2)", ddlLock(d.r.opts.Migration)).Scan(&got)
 			if err == nil && got.Int64 == 1 {
 				return conn, nil
 			}
 			if err == nil {
-				d.r.log.Info().Msg("waiting for a DDL of an earlier session to end")
+				d.r.waiting(ddlWorker, errOldDDL)
+				d.r.log.Info().Msg(errOldDDL.Error())
+				err = d.endIdle(ctx, conn)
 			}
 			discard(conn)
 		}
@@ -227,6 +307,29 @@ func (d *ddlRunner) session(ctx context.Context) (*sql.Conn, error) {
 		}
 	}
 }
+
+// endIdle ends the session that holds the lock if it runs nothing: its client is gone, and the
+// server may take hours to notice. One that runs a statement is let end by itself: the statement
+// may be near its end.
+func (d *ddlRunner) endIdle(ctx context.Context, conn *sql.Conn) error {
+	var id uint64
+	err := conn.QueryRowContext(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK(?) AND COMMAND = 'Sleep'",
+		ddlLock(d.r.opts.Migration)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = conn.ExecContext(ctx, fmt.Sprintf("KILL %d", id)); state.Number(err) == erNoSuchThread {
+		return nil
+	}
+	return err
+}
+
+const erNoSuchThread = 1094
+
+var errOldDDL = errors.New("waiting until a DDL that an earlier session began on the target has ended")
 
 func ddlLock(migration string) string { return "changeover-ddl/" + migration }
 
@@ -242,38 +345,33 @@ func (d *ddlRunner) run(ctx context.Context, conn *sql.Conn, tx *source.Tx, clas
 	if err := d.setUp(ctx, conn, tx.Statement); err != nil {
 		return err
 	}
-	text := tx.Statement.SQL
-	if class.Select {
-		text = withoutStart(text)
+	text := d.statement(tx.Statement, class)
+	d.r.waiting(ddlWorker, fmt.Errorf("the target runs %s", brief(text)))
+	defer d.r.waiting(ddlWorker, nil)
+	_, err := conn.ExecContext(ctx, "/* changeover ddl */ "+text)
+	if err == nil || state.Lost(err) || state.Conflict(err) || ctx.Err() != nil {
+		return err
 	}
-	if _, err := conn.ExecContext(ctx, "/* changeover ddl */ "+text); err != nil {
-		if state.Lost(err) || ctx.Err() != nil {
-			return err
-		}
-		if err := d.r.store.ClearIntent(ctx, tx.ID); err != nil {
-			return err
-		}
-		return fault.New(fault.StreamDDL, "the target refuses the source's statement %q: %w", brief(text), err)
+	if class.Kind == source.DatabaseDDL && (state.Number(err) == erDatabaseExists || state.Number(err) == erNoDatabase) {
+		return nil // an earlier try was done
 	}
-	return nil
+	if err := d.r.store.ClearIntent(ctx, tx.ID); err != nil {
+		return err
+	}
+	return fault.New(fault.StreamDDL, "the target refuses the source's statement %q: %w", brief(text), err)
 }
 
-// withoutStart takes off what MySQL logs for CREATE TABLE … SELECT: its rows follow as a
-// transaction of their own here.
-func withoutStart(text string) string {
-	const start = "START TRANSACTION"
-	trimmed := strings.TrimRight(text, " \t\r\n;")
-	if len(trimmed) >= len(start) && strings.EqualFold(trimmed[len(trimmed)-len(start):], start) {
-		return trimmed[:len(trimmed)-len(start)]
-	}
-	return text
-}
+// A database that is there, or not there, as CREATE and DROP DATABASE leave it.
+const (
+	erDatabaseExists = 1007
+	erNoDatabase     = 1008
+)
 
 // setUp gives the session what the source's had. What the account may not set is left as it is:
 // none of it changes what most statements do.
 func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statement) error {
 	s := st.Session
-	sets := []string{"foreign_key_checks = 0"}
+	sets := []string{"foreign_key_checks = 0", "innodb_strict_mode = 0", "sql_require_primary_key = 0", "sql_generate_invisible_primary_key = 0"}
 	if s.SQLMode != nil {
 		sets = append(sets, "sql_mode = '"+sqlMode(*s.SQLMode)+"'")
 	}
@@ -301,7 +399,7 @@ func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statem
 			d.r.log.Debug().Err(err).Str("set", set).Msg("a session setting of the source can't be had")
 		}
 	}
-	if st.Schema != "" && d.r.inScope(st.Schema, "") {
+	if d.hasDatabase(st.Schema) {
 		if _, err := conn.ExecContext(ctx, "USE "+server.Name(st.Schema)); err != nil {
 			return err
 		}
@@ -363,25 +461,30 @@ func sqlMode(bits uint64) string {
 	return strings.Join(out, ",")
 }
 
-// rows applies the rows of CREATE TABLE … SELECT, which share the statement's id.
+// rows applies the rows of CREATE TABLE … SELECT.
 func (d *ddlRunner) rows(ctx context.Context, f *feeder, tx *source.Tx) error {
-	pending := tx.Rows
-	next := func(ctx context.Context) ([]row.Change, error) {
-		events := pending
-		pending = nil
-		if events == nil && tx.Large {
-			var err error
-			if events, err = tx.More(ctx); err != nil {
-				return nil, err
+	for {
+		pending := tx.Rows
+		next := func(ctx context.Context) ([]row.Change, error) {
+			events := pending
+			pending = nil
+			if events == nil && tx.Large {
+				var err error
+				if events, err = tx.More(ctx); err != nil {
+					return nil, err
+				}
 			}
+			if events == nil {
+				return nil, io.EOF
+			}
+			changes, _, err := f.changes(events)
+			return changes, err
 		}
-		if events == nil {
-			return nil, io.EOF
+		err := d.r.target.large().Large(ctx, tx.ID, f.seq, next)
+		if !errors.Is(err, apply.ErrAgain) || tx.Large {
+			return err
 		}
-		changes, _, err := f.changes(events)
-		return changes, err
 	}
-	return d.r.target.large().Large(ctx, tx.ID, f.seq, next)
 }
 
 // brief is the beginning of a statement, on one line.

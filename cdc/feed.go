@@ -62,20 +62,21 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 	note := &source.Tx{ID: tx.ID, Log: tx.Log, Committed: tx.Committed}
 	switch {
 	case f.skip[tx.ID]:
-		delete(f.skip, tx.ID)
-		f.r.stats.skipped.Add(1)
 		if tx.Large {
 			if err := drop(ctx, tx); err != nil {
 				return f.again(ctx, err)
 			}
 		}
+		// Only now: one whose reading is interrupted comes again, and must be skipped again.
+		delete(f.skip, tx.ID)
+		f.r.stats.skipped.Add(1)
 		if tx.Statement != nil {
 			f.forget()
 		}
 		return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
 	case tx.Statement != nil:
 		if err := f.r.ddl.pass(ctx, f, tx); err != nil {
-			return err
+			return f.again(ctx, err)
 		}
 		return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
 	case tx.Large:

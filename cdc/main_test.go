@@ -19,7 +19,12 @@ import (
 	"changeover/internal/server"
 )
 
-func TestMain(m *testing.M) { sandboxtest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		os.Exit(child())
+	}
+	sandboxtest.Main(m)
+}
 
 func endpoint(t testing.TB, s *sandboxtest.Server, a sandbox.Account) server.Endpoint {
 	t.Helper()

@@ -58,6 +58,11 @@ func (r *Runner) prepareOnce(ctx context.Context) (again bool, err error) {
 	if again, err = r.changedSince(ctx, start); err != nil || again {
 		return again, err
 	}
+	// One that was made between the listing and the position is in the schema, but not in the view.
+	now, err := r.keylessTables(ctx)
+	if err != nil || !slices.EqualFunc(keyless, now, func(a, b *row.Table) bool { return a.Schema == b.Schema && a.Name == b.Name }) {
+		return true, err
+	}
 	if _, err := schema.CreateTables(ctx, r.dst, whole); err != nil {
 		return false, err
 	}

@@ -22,9 +22,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"changeover/cdc/apply"
 	"changeover/cdc/row"
 	"changeover/cdc/schedule"
 	"changeover/cdc/schema"
@@ -55,11 +58,15 @@ type Options struct {
 
 	CopyWorkers  int   // chunk writes at once
 	Chunk        int64 // bytes
+	CopyRate     int64 // bytes a second read from the source; 0 means no bound
 	ApplyWorkers int
 	Memory       int64 // bytes of transactions and chunks under way
 
 	Definers schema.DefinerPolicy
 	Control  string // the address of the control API, for whoever finds the lease held
+	// LeaseTTL is how long another runner must have been silent before this one takes its lease; 0
+	// means state.DefaultTTL.
+	LeaseTTL time.Duration
 	Until    Until
 	Log      zerolog.Logger
 }
@@ -77,8 +84,10 @@ type Runner struct {
 	log  zerolog.Logger
 
 	src, dst *sql.DB
+	pin      *server.Pin // of the target: all that is written is written to one life of it
 	flavor   server.Flavor
 	lease    *state.Lease
+	tokens   []state.Token // of this lease and those before a start over
 	store    *state.Store
 	marks    *state.Watermarker
 	flow     *schedule.Flow
@@ -88,15 +97,18 @@ type Runner struct {
 	target   *target
 	catalog  *catalog
 
-	position source.Position // of the applied transactions; under the flow's lock
+	position *source.Position // of the applied transactions; under the flow's lock
 
 	again chan struct{} // a table starts over after the copy was through
+
+	withoutLow bool // for the test that shows what the low watermark is for
 
 	mu      sync.Mutex
 	phase   string
 	began   time.Time
 	waits   map[int]string // for what workers wait, those that do
 	halted  error
+	paused  bool
 	samples []sample
 	lag     lagMeter
 	stats   counters
@@ -114,6 +126,10 @@ func New(opts Options) *Runner {
 
 // Run copies and streams until the context ends, or what Until says, or a fault that a person must
 // mend. It may be run again after any end, also that of the process.
+//
+// Trouble that passes does not end it. What can't be outlasted where it was met, above all a target
+// that restarted and may have forgotten what it had answered, makes Run start over: it drops what is
+// in memory and reads it again from `_changeover`, as after a crash.
 func (r *Runner) Run(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, context.Canceled) {
@@ -123,6 +139,46 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 		}
 	}()
 	defer r.disconnect()
+	defer func() { r.letGo(err) }()
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 5*time.Second
+	for {
+		began := time.Now()
+		if err = r.attempt(ctx); ctx.Err() != nil || !r.startsOver(err) {
+			return err
+		}
+		if time.Since(began) > time.Minute {
+			pauses.Reset()
+		}
+		wait := pauses.NextBackOff()
+		r.log.Warn().Err(err).Dur("retry_in", wait).Msg("starting over from what the target has")
+		r.waiting(runWaits, err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// startsOver tells whether err is one after which what is in memory can't be relied on any more, but
+// `_changeover` can. Before the first lease nothing is: who starts a run wants to know what is wrong.
+func (r *Runner) startsOver(err error) bool {
+	switch {
+	case err == nil || r.lease == nil:
+		return false
+	case errors.Is(err, server.ErrRestarted), errors.Is(err, apply.ErrAgain), errors.Is(err, source.ErrInterrupted):
+		return true
+	}
+	if _, known := fault.CodeOf(err); known {
+		return fault.Is(err, fault.Connect)
+	}
+	return state.Passes(err) || errors.Is(err, gomysql.ErrBadConn)
+}
+
+// attempt is a run from its first connection to its end, or until it has to start over.
+func (r *Runner) attempt(ctx context.Context) error {
+	r.disconnect()
 	if err := r.connect(ctx); err != nil {
 		return err
 	}
@@ -137,9 +193,7 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 		finish(errDone)
 		return err
 	})
-	err = g.Wait()
-	r.letGo(err)
-	return err
+	return g.Wait()
 }
 
 // errDone ends what runs beside the migration when that is through.
@@ -155,7 +209,7 @@ func ended(ctx context.Context, err error) error {
 
 // letGo gives the lease back, so that the next runner need not wait for it to grow old.
 func (r *Runner) letGo(err error) {
-	if fault.Is(err, fault.LeaseLost) {
+	if r.lease == nil || fault.Is(err, fault.LeaseLost) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -169,7 +223,8 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 	if r.src, err = server.Dial(ctx, r.opts.Source, server.Session{Connections: 8}); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8}); err != nil {
+	r.pin = new(server.Pin)
+	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8, Pin: r.pin}); err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
 	from, err := server.Identify(ctx, r.src)
@@ -194,6 +249,7 @@ func (r *Runner) disconnect() {
 			_ = db.Close()
 		}
 	}
+	r.src, r.dst = nil, nil
 }
 
 func (r *Runner) takeLease(ctx context.Context) error {
@@ -202,11 +258,12 @@ func (r *Runner) takeLease(ctx context.Context) error {
 	}
 	host, _ := os.Hostname()
 	lease, err := state.AcquireLease(ctx, r.dst, state.LeaseRequest{Migration: r.opts.Migration, Log: r.log,
+		TTL: r.opts.LeaseTTL, Before: r.tokens, Wait: func(reason error) { r.waiting(stateWaits, reason) },
 		Holder: state.Holder{Name: fmt.Sprintf("%s:%d", host, os.Getpid()), Control: r.opts.Control}})
 	if err != nil {
 		return err
 	}
-	r.lease, r.store = lease, lease.Store()
+	r.lease, r.store, r.tokens = lease, lease.Store(), append(r.tokens, lease.Token())
 	if err := state.Install(ctx, r.src, state.Source); err != nil {
 		return err
 	}
@@ -273,51 +330,64 @@ func (r *Runner) load(ctx context.Context) error {
 	if !ok {
 		return fault.New(fault.StateBroken, "the migration %s has tables but no position", r.opts.Migration)
 	}
-	if r.position, err = source.ParsePosition(r.flavor, pos.Text); err != nil {
+	position, err := source.ParsePosition(r.flavor, pos.Text)
+	if err != nil {
 		return err
 	}
 	s := schedule.New(schedule.Options{Workers: r.opts.ApplyWorkers, BatchBytes: 2 << 20, BatchChanges: 4000,
-		TouchedBytes: max(1<<20, r.opts.Memory/16), Applied: r.applied}, pos.Seq)
-	r.flow = schedule.NewFlow(s, r.opts.Memory/2)
-	if r.target, err = newTarget(ctx, r); err != nil {
+		TouchedBytes: max(1<<20, r.opts.Memory/16), Applied: r.appliedTo(&position)}, pos.Seq)
+	target, err := newTarget(ctx, r)
+	if err != nil {
 		return err
 	}
+	flow := schedule.NewFlow(s, r.opts.Memory/2)
 	copier := snapshot.New(snapshot.Options{Migration: r.opts.Migration, Source: r.opts.Source,
-		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Log: r.log},
-		r.flow, r.marks, r.target)
-	r.catalog = newCatalog(r)
+		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Rate: r.opts.CopyRate, Log: r.log,
+		WithoutLow: r.withoutLow},
+		flow, patientMarks{r.marks, r.log}, target)
 	r.mu.Lock()
-	r.copier = copier
+	r.position, r.flow, r.target, r.copier, r.catalog = &position, flow, target, copier, newCatalog(r)
+	if r.paused {
+		copier.Pause()
+	}
 	r.mu.Unlock()
 	if err := r.catalog.load(ctx); err != nil {
+		target.close()
 		return err
 	}
 	r.ddl = newDDLRunner(r)
 	return nil
 }
 
-// applied is called for each transaction in stream order, once it and all before it are committed.
-func (r *Runner) applied(tx *schedule.Tx) {
-	r.position.Advance(tx.Note.(*source.Tx))
-	r.stats.transactions.Add(1)
-	if tx.Mark > 0 {
-		r.lag.arrived(tx.Mark)
+// appliedTo moves position forward. It is called for each transaction in stream order, once it and
+// all before it are committed.
+func (r *Runner) appliedTo(position *source.Position) func(*schedule.Tx) {
+	return func(tx *schedule.Tx) {
+		position.Advance(tx.Note.(*source.Tx))
+		r.stats.transactions.Add(1)
+		if tx.Mark > 0 {
+			r.lag.arrived(tx.Mark)
+		}
 	}
 }
 
 // appliedPosition is the applied position as `_changeover.stream` takes it.
 func (r *Runner) appliedPosition() (p state.Position) {
-	r.flow.With(func(s *schedule.Scheduler) { p = state.Position{Text: r.position.String(), Seq: s.Applied()} })
+	r.mu.Lock()
+	flow, position := r.flow, r.position
+	r.mu.Unlock()
+	flow.With(func(s *schedule.Scheduler) { p = state.Position{Text: position.String(), Seq: s.Applied()} })
 	return p
 }
 
 // stream runs everything that goes on at once, until the end that Until names.
 func (r *Runner) stream(ctx context.Context, phase string) error {
+	defer r.target.close()
 	applied, err := r.store.Applied(ctx)
 	if err != nil {
 		return err
 	}
-	reader := source.NewReader(source.ReaderConfig{Endpoint: r.opts.Source, Flavor: r.flavor, Start: r.position,
+	reader := source.NewReader(source.ReaderConfig{Endpoint: r.opts.Source, Flavor: r.flavor, Start: *r.position,
 		Queue: r.opts.Memory / 8, LargeTx: r.opts.Memory / 16, Decode: r.wanted, Log: r.log})
 	r.mu.Lock()
 	r.reader = reader
@@ -331,10 +401,12 @@ func (r *Runner) stream(ctx context.Context, phase string) error {
 	}
 	run(r.reader.Run)
 	run(f.run)
-	for w := range r.opts.ApplyWorkers {
-		run(func(ctx context.Context) error { return r.applyLoop(ctx, w) })
+	for worker := range r.opts.ApplyWorkers {
+		w := r.target.applier(worker)
+		run(func(ctx context.Context) error { return r.applyLoop(ctx, worker, w) })
 	}
 	run(r.heartbeat)
+	run(r.savePosition)
 	g.Go(func() error {
 		if err := r.copyAndFinish(ctx, phase); err != nil {
 			return err
@@ -355,9 +427,8 @@ func (r *Runner) stream(ctx context.Context, phase string) error {
 		finish(errDone)
 		return nil
 	})
-	err = g.Wait()
-	r.target.close()
-	return err
+	r.waiting(runWaits, nil)
+	return g.Wait()
 }
 
 // copyAndFinish copies what is still to be copied, makes what comes after the rows, and waits for
@@ -382,7 +453,7 @@ func (r *Runner) copyAndFinish(ctx context.Context, phase string) error {
 	if r.opts.Until != CaughtUp {
 		return nil
 	}
-	n, err := r.marks.Mark(ctx)
+	n, err := patientMarks{r.marks, r.log}.Mark(ctx)
 	if err != nil {
 		return err
 	}
@@ -448,8 +519,7 @@ func (r *Runner) madeObjects(ctx context.Context, made []schema.Done, err error)
 }
 
 // applyLoop is one apply worker.
-func (r *Runner) applyLoop(ctx context.Context, worker int) error {
-	w := r.target.applier(worker)
+func (r *Runner) applyLoop(ctx context.Context, worker int, w *apply.Writer) error {
 	for {
 		batch, err := r.flow.Take(ctx, worker)
 		if err != nil {
@@ -465,6 +535,7 @@ func (r *Runner) applyLoop(ctx context.Context, worker int) error {
 
 // heartbeat commits a watermark every second, also when the source is idle: it measures the lag,
 // and it moves the applied position, without which the binlog would be purged under our feet.
+// Saving that is another's work, so that the lag is measured also while the target hangs.
 func (r *Runner) heartbeat(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -481,9 +552,6 @@ func (r *Runner) heartbeat(ctx context.Context) error {
 		default:
 			r.log.Warn().Err(err).Msg("no heartbeat on the source")
 		}
-		if err := r.store.SavePosition(ctx, r.appliedPosition()); err != nil {
-			return err
-		}
 		r.note()
 		select {
 		case <-tick.C:
@@ -491,6 +559,43 @@ func (r *Runner) heartbeat(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// savePosition writes the applied position down every second.
+func (r *Runner) savePosition(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := r.store.SavePosition(ctx, r.appliedPosition()); err != nil {
+			return err
+		}
+	}
+}
+
+// patientMarks outlasts a source that is away, or that lets nobody write for a while: what is read
+// of a chunk is worth waiting for.
+type patientMarks struct {
+	*state.Watermarker
+	log zerolog.Logger
+}
+
+func (m patientMarks) Mark(ctx context.Context) (uint64, error) {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 20*time.Millisecond, 5*time.Second
+	return backoff.Retry(ctx, func() (uint64, error) {
+		n, err := m.Watermarker.Mark(ctx)
+		if err != nil && !state.Passes(err) && !errors.Is(err, context.DeadlineExceeded) {
+			err = backoff.Permanent(err)
+		}
+		return n, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		m.log.Warn().Err(err).Msg("no watermark on the source; it is tried again")
+	}))
 }
 
 // wanted tells the tables whose rows the reader decodes.
@@ -507,24 +612,20 @@ func (r *Runner) inScope(schema, table string) bool {
 	return false
 }
 
-// Pause holds chunks that are not begun; the stream goes on. Resume ends it.
-func (r *Runner) Pause() {
-	if c := r.runningCopier(); c != nil {
-		c.Pause()
-	}
-}
+// Pause holds chunks that are not begun; the stream goes on. Resume ends it. Both count also before
+// there is a copy.
+func (r *Runner) Pause() { r.pause(true, (*snapshot.Copier).Pause) }
 
 // Resume ends Pause.
-func (r *Runner) Resume() {
-	if c := r.runningCopier(); c != nil {
-		c.Resume()
-	}
-}
+func (r *Runner) Resume() { r.pause(false, (*snapshot.Copier).Resume) }
 
-func (r *Runner) runningCopier() *snapshot.Copier {
+func (r *Runner) pause(paused bool, tell func(*snapshot.Copier)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.copier
+	r.paused = paused
+	if r.copier != nil {
+		tell(r.copier)
+	}
 }
 
 // copyAgain wakes the copier after it was through: a table starts over.

@@ -6,6 +6,7 @@ import (
 
 	"changeover/cdc/schedule"
 	"changeover/cdc/snapshot"
+	"changeover/cdc/source"
 	"changeover/cdc/state"
 )
 
@@ -114,28 +115,37 @@ func (r *Runner) Status() Status {
 		s.Waiting = append(s.Waiting, why)
 	}
 	sort.Strings(s.Waiting)
-	samples, copier, reader := r.samples, r.copier, r.reader
+	now := moment{r.samples, r.flow, r.copier, r.reader, r.catalog}
 	r.mu.Unlock()
-	if copier == nil || reader == nil {
+	if now.copier == nil || now.reader == nil {
 		return s
 	}
-	s.Paused = copier.Paused()
-	r.streamStatus(&s, samples)
-	r.copyStatus(&s, copier, samples)
+	s.Paused = now.copier.Paused()
+	r.streamStatus(&s, now)
+	r.copyStatus(&s, now)
 	return s
 }
 
-func (r *Runner) streamStatus(s *Status, samples []sample) {
+// moment is what a Status is taken of: a run that starts over has all of it new.
+type moment struct {
+	samples []sample
+	flow    *schedule.Flow
+	copier  *snapshot.Copier
+	reader  *source.Reader
+	catalog *catalog
+}
+
+func (r *Runner) streamStatus(s *Status, now moment) {
 	st, lag := &s.Stream, r.lag.lag()
-	read := r.reader.Stats()
+	read := now.reader.Stats()
 	st.Connected, st.File, st.Offset, st.Reconnects = read.Connected, read.Log.File, read.Log.Offset, read.Reconnects
 	st.LagMS, st.LagP50MS, st.LagP99MS, st.LagMaxMS = ms(lag.Now), ms(lag.P50), ms(lag.P99), ms(lag.Max)
 	s.LagMS = st.LagMS
 	st.Transactions, st.Changes = r.stats.transactions.Load(), r.stats.changes.Load()
 	st.Large, st.DDL = r.stats.large.Load(), r.stats.ddl.Load()
 	st.Position = r.appliedPosition().Text
-	r.flow.With(func(f *schedule.Scheduler) { st.QueuedBytes = f.Held() + read.Queued })
-	if first, last, ok := ends(samples); ok {
+	now.flow.With(func(f *schedule.Scheduler) { st.QueuedBytes = f.Held() + read.Queued })
+	if first, last, ok := ends(now.samples); ok {
 		seconds := last.at.Sub(first.at).Seconds()
 		st.TransactionsPerSecond = float64(last.txs-first.txs) / seconds
 		st.ChangesPerSecond = float64(last.rowsInTx-first.rowsInTx) / seconds
@@ -151,10 +161,10 @@ func ends(samples []sample) (first, last sample, ok bool) {
 	return samples[0], samples[len(samples)-1], true
 }
 
-func (r *Runner) copyStatus(s *Status, copier *snapshot.Copier, samples []sample) {
+func (r *Runner) copyStatus(s *Status, now moment) {
 	var here, left float64 // bytes, in the source's measure
-	for _, p := range copier.Progress() {
-		t := r.tableStatus(p)
+	for _, p := range now.copier.Progress() {
+		t := now.tableStatus(p)
 		s.Tables = append(s.Tables, t)
 		s.Copy.Rows += t.Rows
 		s.Copy.Bytes += p.Bytes
@@ -173,10 +183,10 @@ func (r *Runner) copyStatus(s *Status, copier *snapshot.Copier, samples []sample
 	if s.Phase == phaseCopying && s.Copy.TablesDone < s.Copy.Tables {
 		s.Copy.Share = min(s.Copy.Share, 0.999)
 	}
-	for i, busy := range copier.Busy() {
+	for i, busy := range now.copier.Busy() {
 		s.Workers = append(s.Workers, WorkerShare{i, busy})
 	}
-	if first, last, ok := ends(samples); ok && s.Phase == phaseCopying {
+	if first, last, ok := ends(now.samples); ok && s.Phase == phaseCopying {
 		seconds := last.at.Sub(first.at).Seconds()
 		s.Copy.RowsPerSecond = float64(last.rows-first.rows) / seconds
 		s.Copy.MBPerSecond = float64(last.bytes-first.bytes) / seconds / 1e6
@@ -186,10 +196,10 @@ func (r *Runner) copyStatus(s *Status, copier *snapshot.Copier, samples []sample
 	}
 }
 
-func (r *Runner) tableStatus(p snapshot.Progress) TableStatus {
+func (m moment) tableStatus(p snapshot.Progress) TableStatus {
 	t := TableStatus{Schema: p.Schema, Table: p.Table, Readers: p.Active, State: string(state.Copying), Rows: p.Rows, BytesExpected: p.Size}
-	if e := r.catalog.entry(schedule.Name{Schema: p.Schema, Table: p.Table}); e != nil {
-		t.State, t.Rows, t.RowsExpected = r.catalog.stateOf(e), p.Rows+e.rowsBefore, e.rowsExpected
+	if e := m.catalog.entry(schedule.Name{Schema: p.Schema, Table: p.Table}); e != nil {
+		t.State, t.Rows, t.RowsExpected = m.catalog.stateOf(e), p.Rows+e.rowsBefore, e.rowsExpected
 	}
 	switch {
 	case p.Complete:

@@ -23,6 +23,12 @@ const (
 	ddlWorker
 )
 
+// Who waits, beside the workers.
+const (
+	stateWaits = -1 - iota // a write of the state
+	runWaits               // the whole run, to start over
+)
+
 // target is the snapshot's way into the target: chunk writers, each with its own connection.
 type target struct {
 	r        *Runner
@@ -36,7 +42,9 @@ type target struct {
 }
 
 func newTarget(ctx context.Context, r *Runner) (*target, error) {
-	db, err := server.Open(r.opts.Target, apply.Session(r.opts.ApplyWorkers+r.opts.CopyWorkers+4))
+	session := apply.Session(r.opts.ApplyWorkers + r.opts.CopyWorkers + 4)
+	session.Pin = r.pin
+	db, err := server.Open(r.opts.Target, session)
 	if err != nil {
 		return nil, err
 	}

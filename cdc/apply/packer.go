@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"slices"
+
 	"changeover/cdc/row"
 	"changeover/internal/fault"
 )
@@ -25,12 +27,12 @@ type packer struct {
 func (p *packer) end() error {
 	p.buf = append(p.buf, ';')
 	if len(p.buf) > p.limit && p.start > 0 {
-		last := append([]byte(nil), p.buf[p.start:]...)
+		last := p.buf[p.start:]
 		p.buf = p.buf[:p.start]
 		if err := p.flush(); err != nil {
 			return err
 		}
-		p.buf = append(p.buf, last...)
+		p.buf = append(p.buf, last...) // moves it to the front of the same memory
 	}
 	if len(p.buf) > p.limit {
 		return fault.New(fault.ApplyPacket, "a statement of %d bytes, the target takes %d", len(p.buf), p.limit)
@@ -62,15 +64,15 @@ func (p *packer) row(t *tableSQL, tail string, r row.Row) error {
 		}
 	}
 	before := len(p.buf)
+	p.buf = slices.Grow(p.buf, estimate(r))
 	if p.open == nil {
 		p.openInsert(t, tail)
 	} else {
 		p.buf = append(p.buf, ',')
 	}
-	at := len(p.buf)
 	p.buf = t.appendRow(p.buf, r)
 	if len(p.buf)-p.start+len(tail) > p.statement && before > p.start {
-		if err := p.moveRow(t, tail, before, at); err != nil {
+		if err := p.moveRow(t, tail, before, r); err != nil {
 			return err
 		}
 	}
@@ -80,16 +82,25 @@ func (p *packer) row(t *tableSQL, tail string, r row.Row) error {
 	return nil
 }
 
-// moveRow takes the row that made the INSERT too long into an INSERT of its own.
-func (p *packer) moveRow(t *tableSQL, tail string, before, at int) error {
-	moved := append([]byte(nil), p.buf[at:]...)
+// moveRow takes the row that made the INSERT too long into an INSERT of its own. It is written a
+// second time rather than kept: it may be the one that is as large as a packet.
+func (p *packer) moveRow(t *tableSQL, tail string, before int, r row.Row) error {
 	p.buf = p.buf[:before]
 	if err := p.closeInsert(); err != nil {
 		return err
 	}
 	p.openInsert(t, tail)
-	p.buf = append(p.buf, moved...)
+	p.buf = t.appendRow(p.buf, r)
 	return nil
+}
+
+// estimate is about how long a row's literals are. Growing the buffer at once for a large row
+// leaves none of the smaller buffers behind.
+func estimate(r row.Row) (n int) {
+	for _, v := range r {
+		n += len(v) + len(v)/16 + 4
+	}
+	return n
 }
 
 func (p *packer) openInsert(t *tableSQL, tail string) {

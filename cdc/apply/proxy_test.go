@@ -14,6 +14,8 @@ type proxy struct {
 	// swallow loses the server's next answer, with the connection; drop loses the client's next
 	// packet, so that the server never sees it.
 	swallow, drop atomic.Bool
+	// deaf keeps the server's side open when a client is gone: the server doesn't notice.
+	deaf atomic.Bool
 
 	mu   sync.Mutex
 	open map[net.Conn]struct{}
@@ -50,14 +52,20 @@ func (p *proxy) accept(wg *sync.WaitGroup) {
 		p.mu.Lock()
 		p.open[client], p.open[server] = struct{}{}, struct{}{}
 		p.mu.Unlock()
-		wg.Go(func() { p.pipe(server, client, &p.drop) })
-		wg.Go(func() { p.pipe(client, server, &p.swallow) })
+		wg.Go(func() { defer p.end(client, server); p.pipe(server, client, &p.drop) })
+		wg.Go(func() { defer p.end(client, server); p.pipe(client, server, &p.swallow) })
 	}
 }
 
-// pipe copies until one side ends or lose is set, then closes both.
+func (p *proxy) end(client, server net.Conn) {
+	_ = client.Close()
+	if !p.deaf.Load() {
+		_ = server.Close()
+	}
+}
+
+// pipe copies until one side ends or lose is set.
 func (p *proxy) pipe(to, from net.Conn, lose *atomic.Bool) {
-	defer func() { _, _ = to.Close(), from.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -33,14 +32,6 @@ func (t trouble) String() string {
 	return [...]string{"refused", "conflict", "connection lost", "disk full", "target takes no writes", "token changed"}[t]
 }
 
-// The server's errors that mean something here.
-const (
-	erDuplicate = 1062
-	erOption    = 1290 // read_only, and other options
-	erReadOnly  = 1792 // a READ ONLY transaction
-	erReadMode  = 1836
-)
-
 func classify(err error) trouble {
 	switch {
 	case state.TokenRefused(err):
@@ -49,27 +40,12 @@ func classify(err error) trouble {
 		return conflict
 	case state.Lost(err):
 		return lost
-	case noRoom(err):
+	case state.Full(err):
 		return full
-	}
-	switch state.Number(err) {
-	case erOption, erReadOnly, erReadMode:
+	case state.ReadOnly(err):
 		return reader
 	}
 	return loud
-}
-
-// noRoom knows a full disk by its many names: from InnoDB, the binlog, temporary files.
-func noRoom(err error) bool {
-	switch state.Number(err) {
-	case 1021, 1114: // disk full, table full
-		return true
-	case 3, 1026, 1030, 1180, 1598: // error on write, from the engine, on commit, of the binlog
-		text := err.Error()
-		return strings.Contains(text, "rror 28") || strings.Contains(text, "rrno: 28") ||
-			strings.Contains(text, "rrno 28") || strings.Contains(text, "No space left")
-	}
-	return false
 }
 
 // refusal tells whether the server refused a statement: the operator wants to know which row.
@@ -173,6 +149,13 @@ func (w *Writer) setUp(ctx context.Context) error {
 	w.limit = min(max, mysql.NewConfig().MaxAllowedPacket) - 1024
 	var err error
 	w.token, err = w.cfg.Lease.ChangeToken(ctx, w.conn, w.cfg.Worker)
+	if state.Conflict(err) {
+		// The old session had its time (innodb_lock_wait_timeout). If its client was cut off without
+		// the server noticing, it would keep its locks for hours.
+		if _, err := w.cfg.Lease.EndSession(ctx, w.conn, w.cfg.Worker); err != nil {
+			return err
+		}
+	}
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unsafe"
 
 	"github.com/rs/zerolog"
 
@@ -46,7 +47,7 @@ type WriterConfig struct {
 	Wait func(reason error)
 
 	// Statement and Packet are the sizes in bytes at which an INSERT is closed and a packet is
-	// sent; 0 means 1 MiB and 8 MiB.
+	// sent; 0 means 1 MiB and 4 MiB.
 	Statement, Packet int
 }
 
@@ -80,7 +81,7 @@ func NewWriter(cfg WriterConfig) *Writer {
 		cfg.Statement = 1 << 20
 	}
 	if cfg.Packet == 0 {
-		cfg.Packet = 8 << 20
+		cfg.Packet = 4 << 20
 	}
 	log := cfg.Log.With().Int("worker", cfg.Worker).Logger()
 	return &Writer{cfg: cfg, log: log, merge: newMerger()}
@@ -124,7 +125,7 @@ func (w *Writer) Apply(ctx context.Context, txs []*schedule.Tx) (Result, error) 
 // applyOnce sends the batch: token check, ids, changes and COMMIT, in one packet if it fits.
 func (w *Writer) applyOnce(ctx context.Context, txs []*schedule.Tx, r *Result) error {
 	p := w.packer(ctx)
-	defer func() { w.buf, r.Packets = p.buf[:0], r.Packets+p.packets }()
+	defer func() { w.keep(p.buf); r.Packets += p.packets }()
 	if err := w.begin(p, txs); err != nil {
 		return err
 	}
@@ -181,7 +182,19 @@ func (w *Writer) add(p *packer, changes []row.Change) error {
 func (w *Writer) packer(ctx context.Context) *packer {
 	w.merge.reset()
 	return &packer{buf: w.buf[:0], limit: w.limit, statement: min(w.cfg.Statement, w.limit/2),
-		packet: min(w.cfg.Packet, w.limit), send: func(packet []byte) error { return w.exec(ctx, string(packet)) }}
+		packet: min(w.cfg.Packet, w.limit), send: func(packet []byte) error { return w.exec(ctx, text(packet)) }}
+}
+
+// text is packet as a string in the same memory. The driver copies it into its own buffer before
+// its Exec returns, and the memory isn't written to until then.
+func text(packet []byte) string { return unsafe.String(unsafe.SliceData(packet), len(packet)) }
+
+// keep keeps the memory for the next batch, unless a large row has made it larger than is needed.
+func (w *Writer) keep(buf []byte) {
+	w.buf = nil
+	if cap(buf) <= 2*w.cfg.Packet {
+		w.buf = buf[:0]
+	}
 }
 
 // applied tells whether a batch is committed. Only under a new token does it tell for good.
@@ -224,7 +237,7 @@ func (w *Writer) Large(ctx context.Context, id string, seq uint64, next func(con
 func (w *Writer) largeBody(ctx context.Context, id string, seq uint64, next func(context.Context) ([]row.Change, error)) error {
 	p := w.packer(ctx)
 	p.packet = 1 // one statement a packet: the one that found the disk full can be sent again
-	p.send = func(packet []byte) error { return w.execPatiently(ctx, string(packet)) }
+	p.send = func(packet []byte) error { return w.execPatiently(ctx, text(packet)) }
 	// Should the server roll the transaction back on its own, what follows must not commit itself.
 	p.buf = append(p.buf, "SET autocommit=0;"...)
 	if err := w.begin(p, []*schedule.Tx{{ID: id, Seq: seq}}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -117,7 +118,7 @@ func TestConnectionsCutAtRandomLoseAndDoubleNothing(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(time.Duration(3+i*7%23) * time.Millisecond):
+			case <-time.After(time.Duration(60+i*37%150) * time.Millisecond):
 			}
 			switch i % 3 {
 			case 0:
@@ -486,7 +487,7 @@ func TestAFullTargetIsWaitedFor(t *testing.T) {
 		b.apply(w, b.tx(insert(ballast, fmt.Sprint(n), half)))
 	}
 	var want []string
-	for range 30 {
+	for range 80 {
 		n++
 		want = append(want, fmt.Sprintf("%d|%s", n, half))
 		done := b.begun(w, b.tx(insert(big, fmt.Sprint(n), half)))
@@ -510,4 +511,27 @@ func TestAFullTargetIsWaitedFor(t *testing.T) {
 		return
 	}
 	t.Fatal("the target never was full")
+}
+
+func TestAnOldSessionThatTheServerThinksAliveIsEnded(t *testing.T) {
+	b := onTarget(t)
+	once := b.once()
+	p, _ := b.lossy()
+	e, session := b.endpoint, Session(4)
+	e.Port, e.NoTLS = p.listener.Addr().(*net.TCPAddr).Port, true
+	session.Vars["innodb_lock_wait_timeout"] = "1"
+	w := b.writerVia(b.pool(e, session), nil)
+	runs := 0
+	err := w.Do(t.Context(), func(ctx context.Context, tx TargetTx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO "+server.Name(b.schema, "once")+" VALUES (1)")
+		if runs++; runs == 1 {
+			p.deaf.Store(true)
+			p.drop.Store(true)
+		}
+		return err
+	}, func(context.Context, TargetTx) (bool, error) { return false, nil })
+	if err != nil || runs != 2 {
+		t.Fatal(runs, err)
+	}
+	b.want(once, "1")
 }

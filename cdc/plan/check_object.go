@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"changeover/cdc/schema"
@@ -39,19 +40,21 @@ func translation(f *Facts) []Finding {
 	}
 	for _, n := range notes {
 		where := strings.TrimSuffix(n.Schema+"."+n.Name, ".")
+		if f.refusedAlready(where) {
+			continue
+		}
 		findings = append(findings, Finding{Code: fault.Translated, Severity: Note, Side: Source, Object: where, Detail: where + ": " + n.Text})
 	}
 	return findings
 }
 
-// refusedAlready: the rule on engines says the same, with the statement that mends it.
+// refusedAlready: the rules on tables say the same, also while the target can't be reached, and with
+// the statement that mends it.
 func (f *Facts) refusedAlready(table string) bool {
-	for _, t := range f.Schema.Tables {
-		if t.Name() == table && len(engine(f, t)) > 0 {
-			return true
-		}
+	isRefused := func(t Table) bool {
+		return t.Name() == table && (t.Type != baseTable || len(engine(f, t))+len(columnTypes(f, t)) > 0)
 	}
-	return false
+	return slices.ContainsFunc(f.Schema.Odd, isRefused) || slices.ContainsFunc(f.Schema.Tables, isRefused)
 }
 
 // faults takes joined errors apart.

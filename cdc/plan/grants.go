@@ -183,7 +183,7 @@ func (s *Server) hasDynamic(names ...string) bool {
 }
 
 func grantRemedy(privs []string, on, account string) string {
-	return fmt.Sprintf("GRANT %s ON %s TO %s.", strings.Join(privs, ", "), on, quoteAccount(account))
+	return fmt.Sprintf("GRANT %s ON %s TO %s;", strings.Join(privs, ", "), on, quoteAccount(account))
 }
 
 // quoteAccount writes user@host as SQL does.

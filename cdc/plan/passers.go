@@ -21,9 +21,9 @@ func (s *Server) passing() []string {
 	case s.mariadbAtLeast(10, 11, 0):
 		return []string{"READ_ONLY ADMIN", "READ ONLY ADMIN"}
 	case s.Version.Flavor == server.MariaDB:
-		return []string{"SUPER", "READ_ONLY ADMIN", "READ ONLY ADMIN"}
+		return []string{"READ_ONLY ADMIN", "READ ONLY ADMIN", "SUPER"}
 	case s.Version.AtLeast(8, 0, 0):
-		return []string{"SUPER", "CONNECTION_ADMIN"}
+		return []string{"CONNECTION_ADMIN", "SUPER"}
 	}
 	return []string{"SUPER"}
 }

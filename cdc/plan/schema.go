@@ -20,6 +20,9 @@ type Schema struct {
 	ForeignKeys []ForeignKey
 }
 
+// baseTable is a plain table in information_schema's words.
+const baseTable = "BASE TABLE"
+
 // Table is one table in scope.
 type Table struct {
 	*row.Table
@@ -100,7 +103,7 @@ func (s *Schema) readTables(ctx context.Context, q *sql.Conn, cfg *config.Config
 			Options: r["options"], Partition: strings.Contains(r["options"], "partitioned"),
 		}
 		_, _ = fmt.Sscan(r["next_id"], &t.NextID)
-		if t.Table == nil || t.Type != "BASE TABLE" {
+		if t.Table == nil || t.Type != baseTable {
 			t.Table = &row.Table{Schema: r["db"], Name: r["name"], Engine: r["engine"], RowKey: -1}
 			s.Odd = append(s.Odd, t)
 			continue

@@ -153,8 +153,8 @@ func (p *page) waysOn(g []Finding) {
 func (p *page) summary(r *Report) {
 	p.line("")
 	if s := r.Summary; s.Known {
-		p.line("%d tables, about %s rows, %s. The copy takes about %s at an assumed %s/s.",
-			s.Tables, grouped(s.Rows), byteCount(s.Bytes), duration(s.Estimate), byteCount(s.Rate))
+		p.line("%s, about %s rows, %s. The copy takes about %s at an assumed %s/s.",
+			counted(s.Tables, "table"), grouped(s.Rows), byteCount(s.Bytes), duration(s.Estimate), byteCount(s.Rate))
 		if s.Tables > 1 {
 			p.line("Largest: %s.", s.Largest)
 		}
@@ -163,7 +163,7 @@ func (p *page) summary(r *Report) {
 	if r.Blocked() {
 		answer = p.paint(red, fmt.Sprintf("%d block.", r.Count(Block)))
 	}
-	p.line("%s %d to decide, %d notes. Nothing was written to either side.", answer, r.Count(Decide), r.Count(Note))
+	p.line("%s %d to decide, %s. Nothing was written to either side.", answer, r.Count(Decide), counted(r.Count(Note), "note"))
 }
 
 // wrap breaks text at spaces; a word longer than a line stays whole, so that it can be copied.
@@ -181,6 +181,14 @@ func (p *page) wrap(first, rest, text string) {
 		line += word
 	}
 	p.line("%s", line)
+}
+
+// counted writes 1 note, 2 notes.
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // grouped writes 1234567 as 1,234,567.

@@ -36,9 +36,9 @@ func AppendKey(dst []byte, key Row) []byte {
 
 var errKey = errors.New("not the encoding of a key")
 
-// DecodeKey undoes AppendKey. The values share b's memory.
+// DecodeKey undoes AppendKey. The values share b's memory. Nothing is nil, as an open bound is.
 func DecodeKey(b []byte) (Row, error) {
-	key := Row{}
+	var key Row
 	for len(b) > 0 {
 		n, used := binary.Uvarint(b)
 		// A padded varint would be a second encoding of the same key.

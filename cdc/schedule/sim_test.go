@@ -782,6 +782,9 @@ func seeds(t *testing.T, usual int) uint64 {
 		}
 		return uint64(n)
 	}
+	if underRace {
+		return uint64(usual / 4)
+	}
 	return uint64(usual)
 }
 

@@ -59,9 +59,9 @@ func (t TableFingerprint) equal(o TableFingerprint) bool {
 	return t.Create == o.Create && slices.Equal(t.Partitions, o.Partitions)
 }
 
-// Fingerprints reads the state of every table in the databases. It needs PROCESS, for the
-// dictionary. Nothing may run DDL there meanwhile, or the answer is of no one moment.
-func Fingerprints(ctx context.Context, target *sql.DB, databases []string) (Fingerprint, error) {
+// Fingerprints reads the state of those tables in the databases that are wanted. It needs PROCESS,
+// for the dictionary. Nothing may run DDL on them meanwhile, or the answer is of no one moment.
+func Fingerprints(ctx context.Context, target *sql.DB, databases []string, want func(schema, table string) bool) (Fingerprint, error) {
 	conn, end, err := session(ctx, target, readSession())
 	if err != nil {
 		return nil, fmt.Errorf("read fingerprints: %w", err)
@@ -73,7 +73,7 @@ func Fingerprints(ctx context.Context, target *sql.DB, databases []string) (Fing
 	}
 	var f Fingerprint
 	for _, database := range databases {
-		of, err := d.fingerprints(ctx, database)
+		of, err := d.fingerprints(ctx, database, want)
 		if err != nil {
 			return nil, fmt.Errorf("read fingerprints of %s: %w", database, err)
 		}
@@ -172,7 +172,7 @@ func (d *dictionary) encode(name string) string {
 	return d.codes.encode(name)
 }
 
-func (d *dictionary) fingerprints(ctx context.Context, schema string) (Fingerprint, error) {
+func (d *dictionary) fingerprints(ctx context.Context, schema string, want func(schema, table string) bool) (Fingerprint, error) {
 	entries, err := d.entries(ctx, schema)
 	if err != nil {
 		return nil, err
@@ -184,6 +184,9 @@ func (d *dictionary) fingerprints(ctx context.Context, schema string) (Fingerpri
 	}
 	var f Fingerprint
 	for _, name := range names {
+		if !want(schema, name) {
+			continue
+		}
 		create, err := showTable(ctx, d.conn, schema, name)
 		if err != nil {
 			return nil, err

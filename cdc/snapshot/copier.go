@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,9 +13,11 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"changeover/cdc/row"
 	"changeover/cdc/schedule"
+	"changeover/internal/fault"
 	"changeover/internal/server"
 )
 
@@ -52,7 +55,10 @@ type Options struct {
 	Readers   int   // SELECTs at once
 	Writers   int   // chunk writes at once
 	Chunk     int64 // bytes of rows in a chunk
+	Rate      int64 // bytes of rows a second, over all readers; 0 means no bound
 	Log       zerolog.Logger
+	// WithoutLow leaves the low watermark out. Rows are lost then: a test shows how.
+	WithoutLow bool
 }
 
 // Copier copies the untouched ranges of tables until there are none.
@@ -62,6 +68,7 @@ type Copier struct {
 	marks  Marks
 	target Target
 	memory *semaphore.Weighted
+	rate   *rate.Limiter // nil: no bound
 
 	mu     sync.Mutex
 	tables []*table
@@ -92,10 +99,14 @@ type table struct {
 func New(opts Options, flow *schedule.Flow, marks Marks, target Target) *Copier {
 	running := make(chan struct{})
 	close(running)
-	return &Copier{opts: opts, flow: flow, marks: marks, target: target, paused: running,
+	c := &Copier{opts: opts, flow: flow, marks: marks, target: target, paused: running,
 		// Every reader fills one chunk and every writer empties one; as many again may wait.
 		memory: semaphore.NewWeighted(int64(opts.Readers+opts.Writers+2) * opts.Chunk),
 		busy:   make([]atomic.Int64, opts.Writers)}
+	if opts.Rate > 0 {
+		c.rate = rate.NewLimiter(rate.Limit(opts.Rate), int(2*opts.Chunk))
+	}
+	return c
 }
 
 // Add gives the copier a table; size and rows are estimates,
@@ -475,6 +486,9 @@ func (r *reader) register(ctx context.Context, t *table) (*schedule.Chunk, error
 			high, err = w.keyAt(&t.layout, next, n, fmt.Sprintf("%s next range of %s", r.c.opts.Migration, comment(t.name.Table)))
 			return err
 		})
+		if schemaChanged(err) {
+			return nil, r.waitForDDL(ctx, t, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -484,8 +498,20 @@ func (r *reader) register(ctx context.Context, t *table) (*schedule.Chunk, error
 	}
 	var chunk *schedule.Chunk
 	var err error
-	r.c.flow.With(func(s *schedule.Scheduler) { chunk, err = s.Register(t.name, next) })
+	r.c.flow.With(func(s *schedule.Scheduler) {
+		if !r.c.current(t) { // a DDL passed since it was picked: its columns may be others now
+			err = schedule.ErrGivenUp
+			return
+		}
+		chunk, err = s.Register(t.name, next)
+	})
 	return chunk, err
+}
+
+func (c *Copier) current(t *table) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.tables, t)
 }
 
 // copyChunk reads a registered chunk and hands it to a writer. It returns what is to be copied
@@ -530,6 +556,11 @@ func (r *reader) copyChunk(ctx context.Context, t *table, chunk *schedule.Chunk,
 		return nil, nil, err
 	}
 	c.learn(t, got)
+	if c.rate != nil {
+		if err := c.rate.WaitN(ctx, int(min(got.bytes(), 2*c.opts.Chunk))); err != nil {
+			return nil, nil, err
+		}
+	}
 	var rest *schedule.Chunk
 	if !whole && ordered {
 		c.flow.With(func(s *schedule.Scheduler) { rest, err = s.Cut(chunk, got.last) })
@@ -575,7 +606,13 @@ func (r *reader) waitForDDL(ctx context.Context, t *table, cause error) error {
 	if err != nil {
 		return err
 	}
-	return r.c.flow.WaitMark(ctx, n)
+	if err := r.c.flow.WaitMark(ctx, n); err != nil {
+		return err
+	}
+	if r.c.current(t) && !rebuilt(cause) {
+		return fault.New(fault.StreamTable, "%s.%s can't be read on the source, and no statement in its binlog says why: %w", t.name.Schema, t.name.Table, cause)
+	}
+	return nil
 }
 
 // learn keeps the size of a row up to date.
@@ -591,9 +628,12 @@ func (c *Copier) learn(t *table, got *rows) {
 // readOnce reads rows in a read view that contains a low watermark committed after the chunk was
 // registered: what was in the binlog before that is in the view.
 func (r *reader) readOnce(ctx context.Context, w *wire, t *table, from row.Range, b budget, number int) (*rows, bool, error) {
-	low, err := r.c.marks.Mark(ctx)
-	if err != nil {
-		return nil, false, err
+	var low uint64
+	if !r.c.opts.WithoutLow {
+		var err error
+		if low, err = r.c.marks.Mark(ctx); err != nil {
+			return nil, false, err
+		}
 	}
 	if err := w.view(r.c.opts.Migration, low); err != nil {
 		w.broken = true

@@ -63,6 +63,14 @@ type part struct {
 
 type end struct{ data, key int }
 
+// grow makes room for a row that is larger than what is left. append would grow by a quarter of
+// all, which for rows of many megabytes is what memory is bounded by.
+func (p *part) grow(n int) {
+	if cap(p.data)-len(p.data) < n && n > 1<<20 {
+		p.data = append(make([]byte, 0, len(p.data)+n+n/32), p.data...)
+	}
+}
+
 func (p *part) add(key []byte) {
 	p.keys = append(p.keys, key...)
 	p.ends = append(p.ends, end{len(p.data), len(p.keys)})
@@ -90,6 +98,7 @@ type encoder struct {
 }
 
 func (e *encoder) add(to *rows, packet []byte) error {
+	size := len(packet)
 	e.values = e.values[:0]
 	for len(packet) > 0 {
 		value, rest, err := field(packet)
@@ -105,6 +114,7 @@ func (e *encoder) add(to *rows, packet []byte) error {
 	t := e.layout.table
 	texts := e.values[:len(e.layout.columns)]
 	if t.Loadable(texts) {
+		to.lines.grow(size)
 		to.lines.data = row.AppendLine(to.lines.data, texts)
 		to.lines.add(e.exact)
 		return nil
@@ -207,6 +217,7 @@ func (w *wire) read(l *layout, r row.Range, b budget, comment string) (got *rows
 			w.broken = true
 			return got, false, nil
 		}
+		w.shrink()
 	}
 }
 

@@ -150,6 +150,16 @@ func (w *wire) packet() ([]byte, error) {
 	return w.buf.Bytes(), nil
 }
 
+// largeRow is the size of a row whose buffer isn't kept for the next.
+const largeRow = 4 << 20
+
+// shrink lets go the buffer of a large row.
+func (w *wire) shrink() {
+	if w.buf.Cap() > largeRow {
+		w.buf = bytes.Buffer{}
+	}
+}
+
 // field cuts the next value off a row packet; a nil value is NULL.
 func field(p []byte) (value, rest []byte, err error) {
 	if len(p) == 0 {
@@ -214,4 +224,11 @@ func schemaChanged(err error) bool {
 		return true
 	}
 	return false
+}
+
+// rebuilt tells whether a read failed because the table was built anew under its read view, which
+// statements do too that change no definition.
+func rebuilt(err error) bool {
+	my := new(mysql.MyError)
+	return errors.As(err, &my) && my.Code == mysql.ER_TABLE_DEF_CHANGED
 }

@@ -128,8 +128,7 @@ func (a *assembler) event(ctx context.Context, e *rawEvent) error {
 	case replication.ROTATE_EVENT:
 		return a.rotate(ctx, e)
 	case replication.FORMAT_DESCRIPTION_EVENT:
-		_, err := a.decode.event(e)
-		return err
+		return a.decode.describe(e)
 	default:
 		return a.other(e)
 	}
@@ -359,7 +358,7 @@ func (a *assembler) commit(ctx context.Context, e *rawEvent) error {
 	}
 	a.close()
 	a.done(tx)
-	return nil
+	return a.decode.trim()
 }
 
 func (a *assembler) close() {
@@ -507,7 +506,7 @@ func (a *assembler) newStatement(e *rawEvent, q *replication.QueryEvent, insertI
 	if a.phase == inside {
 		sql = strings.TrimSuffix(sql, createdBySelect)
 	}
-	return &Statement{SQL: sql, Schema: string(q.Schema), Session: vars}
+	return &Statement{SQL: sql, Schema: string(q.Schema), Session: vars, ErrorCode: q.ErrorCode}
 }
 
 // excerpt is the beginning of a statement, for a message.

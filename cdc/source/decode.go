@@ -16,7 +16,9 @@ import (
 
 // decoder turns raw events into go-mysql's. It keeps what the binlog says of its tables.
 type decoder struct {
+	flavor server.Flavor
 	parser *replication.BinlogParser
+	format *rawEvent // the last format description
 	want   func(schema, table string) bool
 	here   func() string     // a place for messages
 	tables map[uint64]*table // by the binlog's table id
@@ -28,8 +30,10 @@ type decoder struct {
 	refusal error
 }
 
-// Flags of a row event that go-mysql has no names for.
+// Flags of a row event.
 const (
+	rowsFlags              = 6 // where they are
+	rowsStatementEnd       = 0x1
 	rowsNoForeignKeyChecks = 0x2
 	rowsRelaxedUnique      = 0x4
 )
@@ -42,17 +46,40 @@ type table struct {
 	wanted       bool
 }
 
-// maxTables bounds the table maps that are kept; all are dropped past it (each comes again before
-// its rows).
+// maxTables bounds the table maps that are kept from one transaction to the next.
 const maxTables = 4096
 
 func newDecoder(flavor server.Flavor, want func(schema, table string) bool) *decoder {
-	d := &decoder{parser: replication.NewBinlogParser(), want: want, tables: map[uint64]*table{}}
-	d.parser.SetFlavor(string(flavor))
+	d := &decoder{flavor: flavor, want: want, here: func() string { return "" }}
+	d.reset()
+	return d
+}
+
+// reset forgets all table maps. The parser has no other way to forget some than a new one.
+func (d *decoder) reset() {
+	d.tables = map[uint64]*table{}
+	d.parser = replication.NewBinlogParser()
+	d.parser.SetFlavor(string(d.flavor))
 	d.parser.SetTimestampStringLocation(time.UTC)
 	d.parser.SetRenderJSONAsMySQLText(true)
 	d.parser.SetRowsEventDecodeFunc(d.decodeRows)
-	return d
+}
+
+// trim is called between transactions, where no table map is needed any more.
+func (d *decoder) trim() error {
+	if len(d.tables) < maxTables {
+		return nil
+	}
+	d.reset()
+	_, err := d.event(d.format)
+	return err
+}
+
+// describe takes a format description, by which all later events are read.
+func (d *decoder) describe(e *rawEvent) error {
+	d.format = e
+	_, err := d.event(e)
+	return err
 }
 
 func (d *decoder) close() {
@@ -75,23 +102,36 @@ func (d *decoder) event(e *rawEvent) (ev replication.Event, err error) {
 	return parsed.Event, nil
 }
 
-// tableMap takes a table map. Equal ones share one event: most transactions bring the same few.
+// tableMap takes a table map. Most transactions bring the same few, and equal ones are decoded
+// once: the parser, left to itself, would forget them with each statement (see rowsEvent).
 func (d *decoder) tableMap(e *rawEvent) error {
-	ev, err := d.event(e) // also if known: the parser forgets its tables with each statement
-	if err != nil {
-		return err
-	}
-	tm := ev.(*replication.TableMapEvent)
-	t := d.tables[tm.TableID]
+	t := d.tables[tableID(e)]
 	if t == nil || !bytes.Equal(t.raw, e.body()) {
-		t = &table{raw: e.body(), event: tm, schema: string(tm.Schema), name: string(tm.Table)}
-		if len(d.tables) >= maxTables {
-			clear(d.tables)
+		var err error
+		if t, err = d.newTable(e); err != nil {
+			return err
 		}
-		d.tables[tm.TableID] = t
 	}
 	t.wanted = d.want == nil || d.want(t.schema, t.name)
 	return nil
+}
+
+func (d *decoder) newTable(e *rawEvent) (*table, error) {
+	ev, err := d.event(e)
+	if err != nil {
+		return nil, err
+	}
+	tm := ev.(*replication.TableMapEvent)
+	t := &table{raw: e.body(), event: tm, schema: string(tm.Schema), name: string(tm.Table)}
+	d.tables[tm.TableID] = t
+	return t, nil
+}
+
+// tableID is the first field of table maps and row events.
+func tableID(e *rawEvent) uint64 {
+	var b [8]byte
+	copy(b[:6], e.body())
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // dummyTable is the id of a row event that only ends a statement.
@@ -99,9 +139,11 @@ const dummyTable = 0xffffff
 
 // rowsEvent decodes a row event; nil if its rows are not wanted.
 func (d *decoder) rowsEvent(e *rawEvent) (*Rows, error) {
-	body := e.body()
-	if len(body) >= 6 && binary.LittleEndian.Uint64(append(body[:6:6], 0, 0)) == dummyTable {
+	if tableID(e) == dummyTable {
 		return nil, nil
+	}
+	if body := e.body(); len(body) > rowsFlags {
+		body[rowsFlags] &^= rowsStatementEnd // or the parser would forget its tables
 	}
 	d.current, d.refusal = nil, nil
 	ev, err := d.event(e)
@@ -286,16 +328,16 @@ func readField(r io.Reader) (uint64, error) {
 
 // innerEvent reads an event of a payload: those have no checksums and no place in the log.
 func innerEvent(r io.Reader) (*rawEvent, error) {
-	head := make([]byte, replication.EventHeaderSize)
-	if _, err := io.ReadFull(r, head); err != nil {
+	var head [replication.EventHeaderSize]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err // io.EOF: there are no more
 	}
 	e := &rawEvent{}
-	if err := e.Decode(head); err != nil {
+	if err := e.Decode(head[:]); err != nil {
 		return nil, err
 	}
 	e.data = make([]byte, e.EventSize)
-	copy(e.data, head)
+	copy(e.data, head[:])
 	if _, err := io.ReadFull(r, e.body()); err != nil {
 		return nil, noEOF(err)
 	}

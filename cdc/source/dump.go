@@ -34,6 +34,7 @@ type dump struct {
 	checksum bool // events end with a CRC-32
 	begun    bool // the format description, which says so for good, has been seen
 	received *atomic.Int64
+	head     [replication.EventHeaderSize]byte // of the event that is being read
 }
 
 // dumpConfig is what one dump needs.
@@ -131,7 +132,7 @@ func (d *dump) setUp(cfg dumpConfig) error {
 		return fmt.Errorf("read binlog_checksum: %w", err)
 	}
 	if where != cfg.where {
-		return fmt.Errorf("%s led to the server %s, and then to %s", cfg.addr, cfg.where, where)
+		return fmt.Errorf("%w: %s led to %s, and then to %s", errMoved, cfg.addr, cfg.where, where)
 	}
 	d.checksum = strings.EqualFold(checksum, "CRC32")
 	if !d.checksum {
@@ -258,6 +259,7 @@ func (e *serverError) Error() string { return fmt.Sprintf("error %d: %s", e.code
 var (
 	errChecksum = errors.New("an event's checksum does not match: it was damaged on the way or on the source's disk")
 	errEnded    = errors.New("the server ended the stream")
+	errMoved    = errors.New("two connections to one address led to two servers")
 )
 
 // next reads one event; of a compressed transaction only the header, its payload comes as a stream.
@@ -268,7 +270,7 @@ func (d *dump) next() (*rawEvent, error) {
 	if err := d.status(); err != nil {
 		return nil, err
 	}
-	head := make([]byte, replication.EventHeaderSize)
+	head := d.head[:]
 	if _, err := io.ReadFull(&d.packets, head); err != nil {
 		return nil, fmt.Errorf("read an event's header: %w", noEOF(err))
 	}

@@ -127,6 +127,9 @@ func (r *Reader) serverID(ctx context.Context, db *sql.DB) (uint32, error) {
 		return r.cfg.ServerID, nil
 	}
 	taken, err := replicas(ctx, db)
+	if code, _ := serverCode(err); code == erSpecificAccess { // MariaDB asks for a privilege; trust to chance
+		err = nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("list the source's replicas: %w", err)
 	}
@@ -352,7 +355,8 @@ func isNetwork(err error) bool {
 	case errors.As(err, &netErr), errors.As(err, &dns),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.Is(err, net.ErrClosed), errors.Is(err, gomysql.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, errEnded), errors.Is(err, errNoAddress):
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, errEnded), errors.Is(err, errNoAddress),
+		errors.Is(err, errMoved):
 		return true
 	}
 	code, _ := serverCode(err)

@@ -191,3 +191,18 @@ func TestAConsumerMayRest(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestTableMapsAreForgottenInTime(t *testing.T) {
+	d := newDecoder(server.MySQL, nil)
+	d.format = &rawEvent{data: []byte("no format description")}
+	for i := range uint64(maxTables - 1) {
+		d.tables[i] = &table{}
+	}
+	if err := d.trim(); err != nil || len(d.tables) == 0 {
+		t.Errorf("too early: %v", err)
+	}
+	d.tables[maxTables] = &table{}
+	if err := d.trim(); err == nil || len(d.tables) != 0 {
+		t.Errorf("%d tables are left, %v", len(d.tables), err)
+	}
+}

@@ -275,6 +275,18 @@ func TestASourceThatLacksWhatWasReadStops(t *testing.T) {
 	}
 }
 
+// The master user of RDS has no SUPER, and less than that on MariaDB.
+func TestTheMasterUserOfRDSCanRead(t *testing.T) {
+	everySource(t, func(t *testing.T, source *sandboxtest.Server) {
+		db := source.Database(t)
+		h := read(t, source, func(c *ReaderConfig) { c.Endpoint = endpoint(t, source, sandbox.RDSLike) })
+		h.exec("CREATE TABLE " + db + ".t (id INT)")
+		if tx := h.next(); tx.Statement == nil {
+			t.Errorf("%+v", tx)
+		}
+	})
+}
+
 func TestAWrongPasswordStops(t *testing.T) {
 	h := read(t, sandboxtest.MySQLSource(t), func(c *ReaderConfig) { c.Endpoint.Password = "wrong" })
 	if err := h.fault(); !fault.Is(err, fault.Access) || strings.Contains(err.Error(), "wrong") {

@@ -84,6 +84,9 @@ type Statement struct {
 	SQL     string
 	Schema  string // the session's default database
 	Session SessionVars
+	// ErrorCode is what the statement ended with on the source: 0, or the error after which a part
+	// of it was kept.
+	ErrorCode uint16
 }
 
 // SessionVars is what the binlog says of the session that ran a statement, for running it again.

@@ -96,7 +96,9 @@ var tables = map[Role][]string{
 		create("lease", "token VARCHAR(32) NOT NULL, holder VARCHAR(255) NOT NULL, control VARCHAR(255) NOT NULL,"+
 			" since DATETIME(6) NOT NULL, PRIMARY KEY (migration)"),
 		create("heartbeat", "token VARCHAR(32) NOT NULL, beat DATETIME(6) NOT NULL, PRIMARY KEY (migration)"),
-		create("worker", "worker INT NOT NULL, token VARCHAR(32) NOT NULL, PRIMARY KEY (migration, worker)"),
+		// session and client name the connection that has the token, so that it can be ended.
+		create("worker", "worker INT NOT NULL, token VARCHAR(32) NOT NULL, session BIGINT UNSIGNED NOT NULL,"+
+			" client VARCHAR(255) NOT NULL, PRIMARY KEY (migration, worker)"),
 		create("applied", "id VARBINARY(255) NOT NULL, seq BIGINT UNSIGNED NOT NULL, worker INT NOT NULL,"+
 			" PRIMARY KEY (migration, id), KEY seq (migration, seq)"),
 		create("stream", "position LONGBLOB NOT NULL, seq BIGINT UNSIGNED NOT NULL, updated DATETIME(6) NOT NULL,"+

@@ -3,7 +3,7 @@ package state
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,6 +36,11 @@ type LeaseRequest struct {
 	Holder    Holder
 	TTL       time.Duration // 0: DefaultTTL
 	Log       zerolog.Logger
+	// Before are the tokens under which this process held the lease and that it gives up now: their
+	// heartbeats keep it from nothing. More than the last, since a target may come back older.
+	Before []Token
+	// Wait is told why a write of the Store waits, and nil when it goes on. It may be nil.
+	Wait func(reason error)
 }
 
 // Lease is the right to run a migration. It is comfort: it tells a second runner at once that there
@@ -45,6 +50,7 @@ type Lease struct {
 	migration string
 	token     Token
 	log       zerolog.Logger
+	wait      func(reason error)
 }
 
 // AcquireLease takes the lease of a migration, if need be from a runner that is gone.
@@ -57,30 +63,47 @@ func AcquireLease(ctx context.Context, db *sql.DB, r LeaseRequest) (*Lease, erro
 	if r.TTL == 0 {
 		r.TTL = DefaultTTL
 	}
-	l := &Lease{db: db, migration: r.Migration, token: newToken(),
+	l := &Lease{db: db, migration: r.Migration, token: newToken(), wait: r.Wait,
 		log: r.Log.With().Str("migration", r.Migration).Logger()}
-	conn, err := db.Conn(ctx)
+	for try := 0; ; try++ {
+		err := l.acquire(ctx, r)
+		if err == nil {
+			return l, nil
+		}
+		if ctx.Err() != nil || !Lost(err) || try == acquireTries {
+			return nil, wrap("acquire the lease of "+r.Migration, err)
+		}
+		l.log.Warn().Err(err).Msg("the connection was lost while the lease was taken; it is taken again")
+		if err := pause(ctx, try); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// acquireTries is how often a lost connection is followed by another one: its answer may have been
+// that we have the lease.
+const acquireTries = 5
+
+func (l *Lease) acquire(ctx context.Context, r LeaseRequest) error {
+	conn, err := l.db.Conn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("acquire the lease of %s: %w", r.Migration, err)
+		return err
 	}
 	defer func() { _ = conn.Close() }()
 	// Short waits, so that the heartbeat goes on between them.
 	if _, err := conn.ExecContext(ctx, "SET SESSION innodb_lock_wait_timeout = 1"); err != nil {
-		return nil, fmt.Errorf("acquire the lease of %s: %w", r.Migration, err)
+		return err
 	}
 	defer func() { _, _ = conn.ExecContext(ctx, "SET SESSION innodb_lock_wait_timeout = DEFAULT") }()
 	if err := l.take(ctx, conn, r); err != nil {
-		return nil, wrap("acquire the lease of "+r.Migration, err)
+		return err
 	}
-	if err := l.changeTokens(ctx, conn); err != nil {
-		return nil, wrap("acquire the lease of "+r.Migration, err)
-	}
-	return l, nil
+	return l.changeTokens(ctx, conn)
 }
 
 // Store is the migration's state, writable for as long as this lease is held.
 func (l *Lease) Store() *Store {
-	return &Store{db: l.db, migration: l.migration, token: l.token, log: l.log}
+	return &Store{db: l.db, migration: l.migration, token: l.token, log: l.log, wait: l.wait}
 }
 
 // Token is the lease's own token.
@@ -97,7 +120,7 @@ func (l *Lease) take(ctx context.Context, conn *sql.Conn, r LeaseRequest) error 
 			if err := l.lock(ctx, tx); err != nil {
 				return err
 			}
-			if err := l.refuseIfFresh(ctx, tx, r.TTL); err != nil {
+			if err := l.refuseIfFresh(ctx, tx, r); err != nil {
 				return err
 			}
 			return l.write(ctx, tx, r.Holder)
@@ -121,22 +144,26 @@ func (l *Lease) lock(ctx context.Context, tx *sql.Tx) error {
 
 // refuseIfFresh looks at the heartbeat's age. One from the future is a clock that was set back;
 // taking over is always safe, so such a lease isn't held for ever.
-func (l *Lease) refuseIfFresh(ctx context.Context, tx *sql.Tx, ttl time.Duration) error {
-	q := newStatement("SELECT l.holder, l.control, l.since, TIMESTAMPDIFF(MICROSECOND, h.beat, UTC_TIMESTAMP(6))" +
+func (l *Lease) refuseIfFresh(ctx context.Context, tx *sql.Tx, r LeaseRequest) error {
+	q := newStatement("SELECT l.token, l.holder, l.control, l.since, TIMESTAMPDIFF(MICROSECOND, h.beat, UTC_TIMESTAMP(6))" +
 		" FROM `_changeover`.`lease` l JOIN `_changeover`.`heartbeat` h USING (migration) WHERE l.migration = ").
 		text(l.migration).sql(" AND h.token = l.token")
 	var h Holder
+	var token Token
 	var since string
 	var micros int64
-	switch err := tx.QueryRowContext(ctx, q.String()).Scan(&h.Name, &h.Control, &since, &micros); err {
+	switch err := tx.QueryRowContext(ctx, q.String()).Scan(&token, &h.Name, &h.Control, &since, &micros); err {
 	case nil:
 	case sql.ErrNoRows:
 		return nil
 	default:
 		return err
 	}
+	if token == l.token || slices.Contains(r.Before, token) {
+		return nil // ours: taken by a COMMIT whose answer was lost, or before we started over
+	}
 	age := time.Duration(micros) * time.Microsecond
-	if age >= ttl || age <= -ttl {
+	if age >= r.TTL || age <= -r.TTL {
 		l.log.Info().Stringer("holder", h).Dur("silent", age).Msg("taking the lease over from a runner that is silent")
 		return nil
 	}
@@ -173,6 +200,9 @@ func (l *Lease) changeTokens(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// patience is how long a takeover waits for an old session to end its transaction by itself.
+const patience = 3 * time.Second
+
 func (l *Lease) changeTokenPatiently(ctx context.Context, conn *sql.Conn, worker int) error {
 	start := time.Now()
 	for try := 0; ; try++ {
@@ -182,6 +212,11 @@ func (l *Lease) changeTokenPatiently(ctx context.Context, conn *sql.Conn, worker
 		}
 		l.log.Info().Int("worker", worker).Dur("waited", time.Since(start)).
 			Msg("waiting for a packet of the previous runner that still runs in the server")
+		if time.Since(start) > patience {
+			if _, err := l.EndSession(ctx, conn, worker); err != nil {
+				return err
+			}
+		}
 		if _, err := l.beat(ctx); err != nil {
 			return err
 		}

@@ -220,3 +220,24 @@ func TestAHeartbeatFromTheFutureDoesNotHoldForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestATakeoverEndsTheSessionOfAFrozenRunner(t *testing.T) {
+	db, migration := target(t)
+	db.SetMaxOpenConns(8)
+	first := held(t, db, migration)
+	conn, token := session(t, first, 0)
+	for _, q := range []string{"BEGIN", string(AppendTokenCheck(nil, migration, 0, token))} {
+		if _, err := conn.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silence(t, db, migration)
+	start := time.Now()
+	if _, err := acquire(t, db, migration, "two:2"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("taken over after %v", time.Since(start))
+	if _, err := conn.ExecContext(t.Context(), "COMMIT"); !Lost(err) {
+		t.Fatalf("the frozen session is still there: %v", err)
+	}
+}

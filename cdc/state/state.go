@@ -26,12 +26,13 @@ import (
 //
 // Reads need no lease. Writes run under the lease that the Store came from (Lease.Store): they are
 // refused with fault.LeaseLost once another runner has taken over, they are repeated by themselves
-// after deadlocks and lost connections until ctx ends, and each is idempotent.
+// after deadlocks, lost connections and a full disk until ctx ends, and each is idempotent.
 type Store struct {
 	db        *sql.DB
 	migration string
 	token     Token
 	log       zerolog.Logger
+	wait      func(reason error) // may be nil
 }
 
 // Open makes a Store that only reads. Nothing is asked of the server yet.
@@ -51,16 +52,34 @@ func (s *Store) write(ctx context.Context, what string, fn func(tx *sql.Tx) erro
 	if s.token == "" {
 		return fmt.Errorf("%s: %w", what, errReadOnly)
 	}
+	told := false
+	defer func() {
+		if told {
+			s.wait(nil)
+		}
+	}()
 	for try := 0; ; try++ {
 		err := s.writeOnce(ctx, fn)
-		if err == nil || ctx.Err() != nil || !passes(err) {
+		if err == nil || ctx.Err() != nil || !Passes(err) {
 			return wrap(what, err)
+		}
+		if s.wait != nil && (try >= 3 || !Conflict(err)) {
+			told = true
+			s.wait(waitFault(what, err))
 		}
 		s.log.Warn().Err(err).Str("state", what).Int("try", try).Msg("state is written again")
 		if err := pause(ctx, try); err != nil {
 			return wrap(what, err)
 		}
 	}
+}
+
+// waitFault says why a write waits.
+func waitFault(what string, err error) error {
+	if Full(err) {
+		return fault.New(fault.ApplyFull, "%s: %w", what, err)
+	}
+	return fault.New(fault.ApplyTarget, "%s: %w", what, err)
 }
 
 func (s *Store) writeOnce(ctx context.Context, fn func(tx *sql.Tx) error) error {

@@ -87,20 +87,58 @@ func checkLease(ctx context.Context, tx *sql.Tx, migration string, token Token) 
 //
 // It fails with fault.LeaseLost if the lease is not ours any more, so it never steals; with an
 // error for which Conflict is true if the old session was not done within innodb_lock_wait_timeout:
-// call it again. If its answer is lost, call it again: a token whose change was not confirmed is
+// call it again, and after a while EndSession. If its answer is lost, call it again: a token whose change was not confirmed is
 // never used, so it doesn't matter which of the two sticks.
 func (l *Lease) ChangeToken(ctx context.Context, conn *sql.Conn, worker int) (Token, error) {
 	fresh := newToken()
 	err := transact(ctx, conn, func(tx *sql.Tx) error {
 		// The worker's row first: this may wait long, and the lease's lock, which a taker waits
 		// for, should be held only for a moment.
-		q := newStatement("INSERT INTO `_changeover`.`worker` (migration, worker, token) VALUES (").text(l.migration).
-			sql(", ").int(int64(worker)).sql(", ").text(string(fresh)).
-			sql(") ON DUPLICATE KEY UPDATE token = ").text(string(fresh))
+		q := newStatement("INSERT INTO `_changeover`.`worker` (migration, worker, token, session, client) VALUES (").
+			text(l.migration).sql(", ").int(int64(worker)).sql(", ").text(string(fresh)).
+			sql(", CONNECTION_ID(), " + thisClient + ") ON DUPLICATE KEY UPDATE token = ").text(string(fresh)).
+			sql(", session = CONNECTION_ID(), client = " + thisClient)
 		if _, err := exec(ctx, tx, q); err != nil {
 			return err
 		}
 		return checkLease(ctx, tx, l.migration, l.token)
 	})
 	return fresh, wrap(fmt.Sprintf("change the token of worker %d", worker), err)
+}
+
+// thisClient is the address and port from which the session came. With the session's id it names
+// the session for good: ids begin again when the server restarts.
+const thisClient = "COALESCE((SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()), '')"
+
+// EndSession kills the session that has the token of worker, if it is still there, conn's own
+// excepted; ended tells whether it was. It is for a session that no ChangeToken outwaits: its
+// client is frozen, or was cut off without the server noticing, in the middle of a transaction,
+// whose locks it then keeps for hours.
+func (l *Lease) EndSession(ctx context.Context, conn *sql.Conn, worker int) (ended bool, err error) {
+	defer func() { err = wrap(fmt.Sprintf("end the session of worker %d", worker), err) }()
+	q := newStatement("SELECT session, client FROM `_changeover`.`worker` WHERE session <> CONNECTION_ID() AND migration = ").
+		text(l.migration).sql(" AND worker = ").int(int64(worker))
+	var session uint64
+	var client string
+	if err := conn.QueryRowContext(ctx, q.String()).Scan(&session, &client); err != nil {
+		return false, ignoreNoRows(err)
+	}
+	q = newStatement("SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ").uint(session).
+		sql(" AND HOST = ").text(client)
+	if err := conn.QueryRowContext(ctx, q.String()).Scan(&session); err != nil {
+		return false, ignoreNoRows(err)
+	}
+	if _, err = conn.ExecContext(ctx, newStatement("KILL ").uint(session).String()); err != nil && Number(err) != erNoSuchThread {
+		return false, err
+	}
+	l.log.Warn().Int("worker", worker).Uint64("session", session).Str("client", client).
+		Msg("ended a session that kept its transaction open")
+	return true, nil
+}
+
+func ignoreNoRows(err error) error {
+	if isNoRows(err) {
+		return nil
+	}
+	return err
 }

@@ -130,6 +130,7 @@ func commands(g *globals) []*cobra.Command {
 		newStatusCommand(g),
 		newPauseCommand(g),
 		newResumeCommand(g),
+		newDemoCommand(),
 		newVersionCommand(),
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"changeover/cdc"
 	"changeover/cdc/plan"
-	"changeover/cdc/schema"
 	"changeover/internal/config"
 	"changeover/internal/control"
 	"changeover/internal/fault"
@@ -122,9 +121,7 @@ func runnerOptions(cfg *config.Config, until cdc.Until, log zerolog.Logger) (cdc
 	if err != nil {
 		return cdc.Options{}, err
 	}
-	policy := map[config.MissingDefiner]schema.DefinerPolicy{config.ReplaceDefiner: schema.DefinersReplace,
-		config.KeepDefiner: schema.DefinersKeep, config.StopAtDefiner: schema.DefinersStop}[cfg.Definers.Missing]
 	return cdc.Options{Migration: cfg.Migration, Source: from, Target: to, Databases: cfg.Databases, InScope: cfg.InScope,
-		CopyWorkers: cfg.Copy.Workers, Chunk: int64(cfg.Copy.Chunk), ApplyWorkers: cfg.Apply.Workers, Memory: int64(cfg.Apply.Memory),
-		Definers: policy, Until: until, Log: log}, nil
+		CopyWorkers: cfg.Copy.Workers, Chunk: int64(cfg.Copy.Chunk), CopyRate: int64(cfg.Copy.Rate), ApplyWorkers: cfg.Apply.Workers, Memory: int64(cfg.Apply.Memory),
+		Definers: plan.DefinerPolicy(cfg.Definers.Missing), Until: until, Log: log}, nil
 }

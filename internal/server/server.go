@@ -8,6 +8,7 @@ package server
 import (
 	"crypto/tls"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"net"
 	"strconv"
@@ -52,6 +53,8 @@ type Session struct {
 	MultiStatements bool
 	// Connections bounds the pool; 0 means 4.
 	Connections int
+	// Pin, if there is one, keeps all connections to one life of the server: ErrRestarted.
+	Pin *Pin
 }
 
 // ApplierMode is the sql_mode under which rows are written (design §6): what the source accepted
@@ -60,9 +63,13 @@ const ApplierMode = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO
 
 // Open makes a pool of connections to e. Nothing is dialled yet.
 func Open(e Endpoint, s Session) (*sql.DB, error) {
+	var connector driver.Connector
 	connector, err := mysql.NewConnector(config(e, s))
 	if err != nil {
 		return nil, fmt.Errorf("connection to %s: %w", e, err)
+	}
+	if s.Pin != nil {
+		connector = pinned{connector, s.Pin}
 	}
 	n := s.Connections
 	if n == 0 {

@@ -1,0 +1,362 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"changeover/cdc"
+	"changeover/internal/config"
+	"changeover/internal/control"
+	"changeover/internal/fault"
+	"changeover/internal/sandbox"
+	"changeover/verify"
+)
+
+// demoDir is where the demo's sandbox is: not where a user's own is.
+const demoDir = ".changeover-demo"
+
+// newDemoCommand makes `changeover demo`.
+func newDemoCommand() *cobra.Command {
+	d := &demo{}
+	source := ""
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show a whole migration on this machine, under load",
+		Long: `Demo starts a throwaway source and target, lets sysbench read and write the source without a
+pause, and migrates it meanwhile, with the same commands that you would use. Then it stops the load,
+waits until the target has everything, and compares every row of both sides.
+
+It takes under three minutes once the servers have been downloaded, and leaves nothing behind.
+
+Exit codes: 0 both sides are equal, and the load saw no error; 1 they aren't, or it did; 2 the demo
+could not be done.`,
+		Example: `  changeover demo
+  changeover demo --source mariadb
+  changeover demo --keep        # leaves source and target running, for looking around`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.flavor = sandbox.Flavor(source)
+			if d.flavor != sandbox.MySQL && d.flavor != sandbox.MariaDB {
+				return fault.New(fault.Usage, "--source is mysql or mariadb, not %q", source)
+			}
+			if d.rows < 1000 || d.rows > 10_000_000 {
+				return fault.New(fault.Usage, "--rows is 1000 to 10000000, not %d", d.rows)
+			}
+			d.screen = newScreen(cmd.OutOrStdout())
+			d.download = showProgress(cmd.ErrOrStderr())
+			return d.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&source, "source", string(sandbox.MySQL), "the source's kind: mysql or mariadb")
+	cmd.Flags().StringVar(&d.dir, "dir", demoDir, "folder for the servers; it is removed at the end")
+	cmd.Flags().BoolVar(&d.keep, "keep", false, "leave source and target running")
+	cmd.Flags().IntVar(&d.rows, "rows", 60_000, "rows in each of the eight tables")
+	return cmd
+}
+
+// demoTables is how many tables sysbench makes.
+const demoTables = 8
+
+// demo is one telling of the story.
+type demo struct {
+	dir    string
+	flavor sandbox.Flavor
+	keep   bool
+	rows   int
+
+	screen   *screen
+	download sandbox.Progress
+	began    time.Time
+	pair     *sandbox.Pair
+	cfg      *config.Config
+	self     string // this program
+	sysbench sandbox.Tool
+
+	last   cdc.Status // the last one that was seen
+	maxLag time.Duration
+}
+
+// run tells the story, and takes everything down however it ends.
+func (d *demo) run(ctx context.Context) (err error) {
+	d.began = time.Now()
+	if d.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if err := d.up(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.down(ctx, err)) }()
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	if err := d.plan(ctx); err != nil {
+		return err
+	}
+	load := d.newWorkload("oltp_read_write", "oltp_write_only")
+	if err := d.migrate(ctx, load); err != nil {
+		return err
+	}
+	results, err := d.compare(ctx)
+	if err != nil {
+		return err
+	}
+	return d.summary(load, results)
+}
+
+// say begins a chapter.
+func (d *demo) say(format string, args ...any) {
+	d.screen.print(fmt.Sprintf("\n%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...)))
+}
+
+// note adds to a chapter.
+func (d *demo) note(format string, args ...any) {
+	d.screen.print("        " + strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n        ") + "\n")
+}
+
+func (d *demo) up(ctx context.Context) error {
+	if err := sandbox.Down(ctx, d.dir); err == nil {
+		d.say("The sandbox of an earlier demo is taken down.")
+	} else if !errors.Is(err, sandbox.ErrNoPair) {
+		return err
+	}
+	d.say("Two real servers come up: a source, and a target that refuses what Aurora MySQL refuses.")
+	var err error
+	if d.sysbench, err = sandbox.FindTool(ctx, "sysbench", d.download); err != nil {
+		return err
+	}
+	if d.pair, err = sandbox.Up(ctx, d.dir, d.flavor, d.download); err != nil {
+		return err
+	}
+	d.note("source  %s\ntarget  %s", address(d.pair.Source), address(d.pair.Target))
+	if err := d.smallChunks(); err != nil {
+		return err
+	}
+	d.cfg, err = config.Load(d.pair.ConfigFile())
+	return err
+}
+
+// smallChunks cuts these small tables into pieces, as the default does with large ones.
+func (d *demo) smallChunks() error {
+	f, err := os.OpenFile(d.pair.ConfigFile(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("copy: {chunk: 2MiB}\n")
+	return errors.Join(err, f.Close())
+}
+
+// down takes the servers away, or says how to go on with them.
+func (d *demo) down(ctx context.Context, failed error) error {
+	d.screen.settle()
+	if d.keep {
+		d.say("Left running:")
+		d.note("changeover run -c %[2]s\nchangeover sandbox sql source --dir %[1]s\nchangeover sandbox down --dir %[1]s", d.dir, d.pair.ConfigFile())
+		return nil
+	}
+	// The log is among what goes: what it says of a failure goes to the screen.
+	if failed != nil {
+		if text, err := os.ReadFile(d.logFile()); err == nil && len(text) > 0 {
+			d.say("The log of changeover run ends with:")
+			d.note("%s", lastLines(string(text), 12))
+		}
+	}
+	if err := errors.Join(os.RemoveAll(d.logFile()), os.RemoveAll(d.cfg.StateDir)); err != nil {
+		return err
+	}
+	_ = os.Remove(filepath.Dir(d.cfg.StateDir)) // .changeover, if nothing else is in it
+	return sandbox.Down(context.WithoutCancel(ctx), d.dir)
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+func (d *demo) prepare(ctx context.Context) error {
+	d.say("sysbench makes %d tables with %s rows in all on the source.", demoTables, thousands(int64(demoTables*d.rows)))
+	c, err := d.startSysbench(ctx, "oltp_write_only", io.Discard, "--threads=2", "prepare")
+	if err != nil {
+		return err
+	}
+	return c.wait()
+}
+
+func (d *demo) plan(ctx context.Context) error {
+	d.say("$ changeover plan")
+	text := &strings.Builder{}
+	c, err := d.start("changeover plan", text, d.command(ctx, "plan"))
+	if err != nil {
+		return err
+	}
+	err = c.wait()
+	d.note("%s", strings.TrimSpace(text.String()))
+	return err
+}
+
+// Of the story: how long the load goes on after the copy, and how often the screen changes.
+const (
+	demoAfterCopy = 8 * time.Second
+	demoRefresh   = 500 * time.Millisecond
+)
+
+// migrate runs `changeover run` under the load until the copy is done and has been followed for a
+// while; then the load stops, and a second run brings the rest.
+func (d *demo) migrate(ctx context.Context, load *workload) (err error) {
+	d.say("sysbench reads and writes the source from now on: %s, without a pause.", strings.Join(load.tests(), " and "))
+	if err := load.start(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, load.stop()) }()
+	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	d.say("$ changeover run")
+	run, err := d.start("changeover run", log, d.command(ctx, "run"))
+	if err != nil {
+		return err
+	}
+	defer run.stop()
+	if err := d.follow(ctx, run, load); err != nil {
+		return err
+	}
+	d.screen.settle()
+	d.say("The load stops, and the run too: a second one goes on where the first was.")
+	if err := errors.Join(load.stop(), run.stop()); err != nil {
+		return err
+	}
+	d.say("$ changeover run --until caught-up")
+	last, err := d.start("changeover run --until caught-up", log, d.command(ctx, "run", "--until", "caught-up"))
+	if err != nil {
+		return err
+	}
+	return last.wait()
+}
+
+// follow shows the run until its copy has been done for a while.
+func (d *demo) follow(ctx context.Context, run *program, load *workload) error {
+	tick := time.NewTicker(demoRefresh)
+	defer tick.Stop()
+	var copied time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-run.done:
+			return errors.Join(fmt.Errorf("changeover run ended while it should go on"), run.err)
+		case <-load.broken:
+			return load.stop()
+		case <-tick.C:
+		}
+		var s cdc.Status
+		if err := control.Ask(ctx, d.cfg.StateDir, "GET", "/v1/status", &s); err != nil {
+			continue // it isn't there yet; if it never comes, run ends
+		}
+		d.last = s
+		d.maxLag = max(d.maxLag, time.Duration(s.Stream.LagMaxMS*float64(time.Millisecond)))
+		d.show(load)
+		if s.Phase != "streaming" {
+			continue
+		}
+		if copied.IsZero() {
+			copied = time.Now()
+		}
+		if time.Since(copied) > demoAfterCopy {
+			return nil
+		}
+	}
+}
+
+// show draws the load and the run's own status.
+func (d *demo) show(load *workload) {
+	text := load.text() + statusText(d.last)
+	s := d.last
+	plain := fmt.Sprintf("%5.1fs  %-9s copy %5.1f %%  %s rows/s  lag %s  stream %s changes/s  load %.0f transactions/s, %d errors",
+		time.Since(d.began).Seconds(), s.Phase, s.Copy.Share*100, thousands(int64(s.Copy.RowsPerSecond)), millis(s.Stream.LagMS),
+		thousands(int64(s.Stream.ChangesPerSecond)), load.rate(), load.failed())
+	d.screen.redraw(text, plain)
+}
+
+// compare shows both sides table by table.
+func (d *demo) compare(ctx context.Context) ([]verify.TableResult, error) {
+	d.say("Every row of both sides is compared: a SHA-256 of each, computed in the servers.")
+	src, err := d.pair.Source.Open(sandbox.Changeover, "")
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	dst, err := d.pair.Target.Open(sandbox.Admin, "")
+	if err != nil {
+		return nil, err
+	}
+	defer dst.Close()
+	names, err := demoTableNames(ctx, src, d.cfg.Databases[0])
+	if err != nil {
+		return nil, err
+	}
+	results, err := verify.Compare(ctx, src, dst, names, verify.Options{})
+	if err != nil {
+		return nil, err
+	}
+	d.note("%-16s %14s %14s  %-18s %-18s", "table", "source rows", "target rows", "source digest", "target digest")
+	for _, r := range results {
+		verdict := "equal"
+		if !r.Equal {
+			verdict = "DIFFERENT " + r.Problem
+		}
+		d.note("%-16s %14s %14s  %-18.16s %-18.16s %s", r.Table, thousands(int64(r.Source.Rows)), thousands(int64(r.Target.Rows)),
+			r.Source.Sum, r.Target.Sum, verdict)
+	}
+	return results, nil
+}
+
+func demoTableNames(ctx context.Context, db *sql.DB, database string) ([]verify.Name, error) {
+	rows, err := db.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' ORDER BY 1", database)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var names []verify.Name
+	for rows.Next() {
+		n := verify.Name{Schema: database}
+		if err := rows.Scan(&n.Table); err != nil {
+			return nil, err
+		}
+		names = append(names, n)
+	}
+	return names, rows.Err()
+}
+
+// summary says what came of it; anything but the promise is a "no".
+func (d *demo) summary(load *workload, results []verify.TableResult) error {
+	total := load.total()
+	equal := len(results) == demoTables && verify.Equal(results)
+	verdict := "both sides are equal"
+	if !equal {
+		verdict = "THE SIDES DIFFER"
+	}
+	d.say("Done: %s.", verdict)
+	d.note(`rows copied           %s
+changes streamed      %s in %s transactions, before the load stopped
+lag                   p99 %s, at most %s
+transactions by load  %s, with %d errors (%d deadlocks among themselves, run again)`,
+		thousands(d.last.Copy.Rows), thousands(d.last.Stream.Changes), thousands(d.last.Stream.Transactions),
+		millis(d.last.Stream.LagP99MS), millis(float64(d.maxLag)/1e6),
+		thousands(int64(total.transactions)), load.failed(), total.ignored)
+	if !equal || load.failed() > 0 {
+		return &answerNo{}
+	}
+	return nil
+}
+
+func (d *demo) logFile() string { return filepath.Join(d.dir, "run.log") }

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"changeover/internal/sandbox"
+)
+
+// runTables copies eight tables, the biggest of which has 60 % of the rows, beside one table of
+// as many rows, and looks from outside at what the target is busy with meanwhile.
+func runTables(ctx context.Context, l *lab) (*section, error) {
+	src, err := l.activities(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &section{
+		title: "Copy of eight tables of uneven size",
+		about: []string{fmt.Sprintf("The same %s rows, in one table and in eight with %s ‰ of them. "+
+			"Loads under way are what the target's process list shows each 25 ms: in the last fifth of the time a copier "+
+			"that gives each table to one worker has one.", thousands(int64(l.rows())), strings.Trim(fmt.Sprint(shares), "[]"))},
+		head: []string{"copy", "time", "beside one table", "loads under way", "in the last fifth", "the last table to end began at"},
+	}
+	if l.tool == "" {
+		return s, nil
+	}
+	var one time.Duration
+	for _, database := range []string{"bench", "bench8"} {
+		var runs []usage
+		var seen *loads
+		for range l.rounds {
+			var u usage
+			if u, seen, err = l.copyWatched(ctx, src, database); err != nil {
+				return nil, fmt.Errorf("%s: %w", database, err)
+			}
+			l.say("%s: %s", database, seconds(u.wall))
+			runs = append(runs, u)
+		}
+		u := median(runs)
+		if database == "bench" {
+			one = u.wall
+		}
+		s.row(map[string]string{"bench": "one table", "bench8": "eight tables"}[database], seconds(u.wall), ratio(u.wall.Seconds(), one.Seconds()),
+			fmt.Sprintf("%.1f", seen.mean(0)), fmt.Sprintf("%.1f", seen.mean(0.8)), seen.lastBegan())
+		if database == "bench8" {
+			r := seen.mean(0.8) / seen.mean(0)
+			s.goal("loads under way in the last fifth, beside the mean", "≥ 0.80 ×", fmt.Sprintf("%.2f ×", r), r >= 0.8)
+			s.goal("eight tables beside one", "≤ 1.25 ×", ratio(u.wall.Seconds(), one.Seconds()), u.wall.Seconds() <= 1.25*one.Seconds())
+		}
+	}
+	return s, nil
+}
+
+func (l *lab) copyWatched(ctx context.Context, src *host, database string) (usage, *loads, error) {
+	seen := &loads{}
+	u, err := l.copyOnce(ctx, src, database, copier{copy: func(ctx context.Context, src, dst *host, database string) (usage, error) {
+		watch, stop := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() { defer close(done); seen.watch(watch, dst) }()
+		u, err := l.changeoverCopy(ctx, src, dst, database)
+		stop()
+		<-done
+		return u, err
+	}})
+	return u, seen, err
+}
+
+// loads is a series of looks at a target: which tables were being written.
+type loads struct{ samples []loadSample }
+
+type loadSample struct {
+	at     time.Time
+	tables []string // one entry for each statement
+}
+
+var loadedTable = regexp.MustCompile("(?is)^(?:/\\*.*?\\*/)?\\s*(?:LOAD|INSERT).*?INTO\\s+(?:TABLE\\s+)?`?\\w+`?\\.`?(activities\\d*)`?")
+
+// watch looks until ctx ends. What it can't see it leaves out: it is a sample.
+func (o *loads) watch(ctx context.Context, dst *host) {
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if s, err := lookAtLoads(ctx, dst); err == nil {
+			o.samples = append(o.samples, s)
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	// Before the first and after the last load it isn't the copying of rows.
+	idle := func(s loadSample) bool { return len(s.tables) == 0 }
+	for len(o.samples) > 0 && idle(o.samples[0]) {
+		o.samples = o.samples[1:]
+	}
+	for len(o.samples) > 0 && idle(o.samples[len(o.samples)-1]) {
+		o.samples = o.samples[:len(o.samples)-1]
+	}
+}
+
+func lookAtLoads(ctx context.Context, dst *host) (loadSample, error) {
+	s := loadSample{at: time.Now()}
+	rows, err := dst.db.QueryContext(ctx, "SELECT info FROM performance_schema.processlist WHERE user = ? AND command = 'Query' AND info IS NOT NULL",
+		string(sandbox.Admin))
+	if err != nil {
+		return s, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var info string
+		if err := rows.Scan(&info); err != nil {
+			return s, err
+		}
+		if m := loadedTable.FindStringSubmatch(info); m != nil {
+			s.tables = append(s.tables, m[1])
+		}
+	}
+	return s, rows.Err()
+}
+
+// mean is how many loads were under way, on average, after the given part of the time.
+func (o *loads) mean(from float64) float64 {
+	late := o.samples[int(from*float64(len(o.samples))):]
+	if len(late) == 0 {
+		return 0
+	}
+	n := 0
+	for _, s := range late {
+		n += len(s.tables)
+	}
+	return float64(n) / float64(len(late))
+}
+
+// lastBegan is when the table that ended last was begun, as a part of the whole time: late means
+// that it was waited for.
+func (o *loads) lastBegan() string {
+	if len(o.samples) == 0 {
+		return "–"
+	}
+	first, last := o.samples[0], o.samples[len(o.samples)-1]
+	table := last.tables[0]
+	for _, s := range o.samples {
+		if slices.Contains(s.tables, table) {
+			return fmt.Sprintf("%.0f %%", 100*s.at.Sub(first.at).Seconds()/last.at.Sub(first.at).Seconds())
+		}
+	}
+	return "–"
+}
