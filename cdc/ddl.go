@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"changeover/cdc/apply"
 	"changeover/cdc/row"
 	"changeover/cdc/schedule"
@@ -64,7 +66,11 @@ func (d *ddlRunner) pass(ctx context.Context, f *feeder, tx *source.Tx) error {
 		return err
 	}
 	// The statement may name an index that the source has and the target has not yet.
-	release, err := c.holdIndexes(ctx, touches, st.SQL)
+	var release func()
+	err = d.patiently(ctx, func() (err error) {
+		release, err = c.holdIndexes(ctx, touches, st.SQL)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -75,7 +81,11 @@ func (d *ddlRunner) pass(ctx context.Context, f *feeder, tx *source.Tx) error {
 			return err
 		}
 		f.forget()
-		made, err := c.outcomes(ctx, class, before)
+		var made []outcome
+		err := d.patiently(ctx, func() (err error) {
+			made, err = c.outcomes(ctx, class, before)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -174,26 +184,46 @@ type intentContext struct {
 // once runs the statement; if the connection is lost meanwhile it finds out whether that was done.
 // An intent that an earlier run left, and that was not settled, has not run.
 func (d *ddlRunner) once(ctx context.Context, tx *source.Tx, class source.Class, before []past) error {
-	var intended schema.Fingerprint
-	for try := 0; ; try++ {
+	var intended *schema.Fingerprint // once it is committed
+	return d.patiently(ctx, func() error {
 		conn, err := d.session(ctx)
 		if err != nil {
 			return err
 		}
+		defer discard(conn)
 		now, err := d.fingerprint(ctx, class)
-		if err == nil && try == 0 {
-			intended, err = now, d.intend(ctx, tx, now, before)
-		}
-		if err != nil || class.Kind != source.DatabaseDDL && !intended.Equal(now) {
-			discard(conn)
+		if err != nil {
 			return err
 		}
-		err = d.run(ctx, conn, tx, class)
-		if err == nil || ctx.Err() != nil || !state.Lost(err) && !state.Conflict(err) {
-			return err
+		if intended == nil {
+			if err := d.intend(ctx, tx, now, before); err != nil {
+				return err
+			}
+			intended = &now
 		}
-		d.r.log.Warn().Err(err).Str("id", tx.ID).Msg("a DDL was interrupted; whether it was done is looked up")
-	}
+		if class.Kind != source.DatabaseDDL && !intended.Equal(now) {
+			return nil // the try before was done
+		}
+		return d.run(ctx, conn, tx, class)
+	})
+}
+
+// patiently repeats fn while the target is away, or gives way to others.
+func (d *ddlRunner) patiently(ctx context.Context, fn func() error) error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, 5*time.Second
+	defer d.r.waiting(ddlWorker, nil)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := fn()
+		if err != nil && (ctx.Err() != nil || !state.Lost(err) && !state.Conflict(err)) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		d.r.waiting(ddlWorker, err)
+		d.r.log.Warn().Err(err).Msg("a DDL was interrupted; it goes on as soon as the target answers")
+	}))
+	return err
 }
 
 // fingerprint is of the tables that the statement names, and no others: those may have their
@@ -238,7 +268,8 @@ func (d *ddlRunner) settle(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := d.session(ctx)
+	var conn *sql.Conn
+	err = d.patiently(ctx, func() (err error) { conn, err = d.session(ctx); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -281,29 +312,25 @@ func (d *ddlRunner) settleOne(ctx context.Context, in state.Intent) (ran bool, e
 // session opens a connection that holds the migration's DDL lock: whoever had it before has ended
 // whatever it was running.
 func (d *ddlRunner) session(ctx context.Context) (*sql.Conn, error) {
-	defer d.r.waiting(ddlWorker, nil)
 	for {
 		conn, err := d.r.dst.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var got sql.NullInt64
+		err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 2)", ddlLock(d.r.opts.Migration)).Scan(&got)
+		if err == nil && got.Int64 == 1 {
+			d.r.waiting(ddlWorker, nil)
+			return conn, nil
+		}
 		if err == nil {
-			var got sql.NullInt64
-			err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 2)", ddlLock(d.r.opts.Migration)).Scan(&got)
-			if err == nil && got.Int64 == 1 {
-				return conn, nil
-			}
-			if err == nil {
-				d.r.waiting(ddlWorker, errOldDDL)
-				d.r.log.Info().Msg(errOldDDL.Error())
-				err = d.endIdle(ctx, conn)
-			}
-			discard(conn)
+			d.r.waiting(ddlWorker, errOldDDL)
+			d.r.log.Info().Msg(errOldDDL.Error())
+			err = d.endIdle(ctx, conn)
 		}
-		if err != nil && !state.Lost(err) || ctx.Err() != nil {
-			return nil, errors.Join(err, ctx.Err())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(200 * time.Millisecond):
+		discard(conn)
+		if err != nil {
+			return nil, err
 		}
 	}
 }
@@ -341,7 +368,6 @@ func discard(conn *sql.Conn) {
 
 // run runs the statement as the source's session did.
 func (d *ddlRunner) run(ctx context.Context, conn *sql.Conn, tx *source.Tx, class source.Class) error {
-	defer discard(conn)
 	if err := d.setUp(ctx, conn, tx.Statement); err != nil {
 		return err
 	}

@@ -301,7 +301,6 @@ func TestDDLPassesBeforeTheCopyDuringItAndAfter(t *testing.T) {
 	}
 }
 
-
 // A DDL on a table that is half copied: what was copied, and what was not, must both stay right.
 func TestAHalfCopiedTableSurvivesADDL(t *testing.T) {
 	src, target := sandboxtest.MySQLSource(t), sandboxtest.Target(t)
@@ -372,7 +371,7 @@ func TestADDLThatTheTargetRefusesStopsBeforeItAndGoesOnWhenItCan(t *testing.T) {
 		m.on(m.from, "INSERT INTO t (id) VALUES (100002)", "CREATE TABLE z (id INT PRIMARY KEY)", "INSERT INTO z VALUES (1)")
 		m.wantFault(x, fault.StreamDDL, "CREATE TABLE z (id INT PRIMARY KEY)", "already exists", "tried again", "tables.exclude")
 		var n int
-		if err := m.to.QueryRow("SELECT COUNT(*) FROM "+server.Name(m.name, "t")+" WHERE id = 100002").Scan(&n); err != nil || n != 1 {
+		if err := m.to.QueryRow("SELECT COUNT(*) FROM " + server.Name(m.name, "t") + " WHERE id = 100002").Scan(&n); err != nil || n != 1 {
 			t.Errorf("what stands before the statement: %d rows, %v", n, err)
 		}
 		m.on(m.to, "DROP TABLE "+server.Name(m.name, "z"))

@@ -41,6 +41,7 @@ type migration struct {
 	src, dst *sandboxtest.Server
 	name     string // of the migration and the database
 	from, to *sql.DB
+	seed     uint64 // of the load
 }
 
 func newMigration(t testing.TB, src, dst *sandboxtest.Server, schema ...string) *migration {
@@ -168,7 +169,7 @@ func (m *migration) load(writers int, write func(*rand.Rand, *sql.Tx) error) (st
 	var count int
 	for i := range writers {
 		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(i), 7))
+			rng := rand.New(rand.NewPCG(uint64(i), m.seed))
 			for ctx.Err() == nil {
 				tx, err := m.from.Begin()
 				if err == nil {

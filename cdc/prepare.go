@@ -2,8 +2,11 @@ package cdc
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,6 +17,7 @@ import (
 	"changeover/cdc/snapshot"
 	"changeover/cdc/source"
 	"changeover/cdc/state"
+	"changeover/internal/fault"
 	"changeover/internal/server"
 )
 
@@ -76,6 +80,37 @@ func (r *Runner) prepareOnce(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	return false, r.store.SetPhase(ctx, phaseCopying)
+}
+
+// checkSchema finds what would stop the migration later: a database that is not there, a definition
+// or a definer that can't be carried.
+func (r *Runner) checkSchema(ctx context.Context) error {
+	here, err := r.readSchema(ctx)
+	if err != nil {
+		return err
+	}
+	what, err := schema.Inspect(ctx, r.dst)
+	if err != nil {
+		return err
+	}
+	_, err = here.Definers(what, r.opts.Definers)
+	return err
+}
+
+// databases is a fingerprint of the migration's databases, as its record has it.
+func (r *Runner) databases() string {
+	names := slices.Sorted(slices.Values(r.opts.Databases))
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(names, "\x00"))))
+}
+
+// sameDatabases refuses databases that the migration did not begin with: nobody has looked whether
+// the target's are empty, and nothing of them was copied.
+func (r *Runner) sameDatabases(m state.Migration) error {
+	if m.Config == "" || m.Config == r.databases() {
+		return nil
+	}
+	return fault.New(fault.Config, "databases: migration %s began %s with others than %s; give these a migration of their own, or name those it began with",
+		m.Name, m.Created.Format(time.DateTime), strings.Join(r.opts.Databases, ", "))
 }
 
 // dropTables takes away what an earlier attempt made. The databases were empty before it.

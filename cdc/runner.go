@@ -281,6 +281,8 @@ func (r *Runner) migrate(ctx context.Context) error {
 		if m, err = r.begin(ctx); err != nil {
 			return err
 		}
+	} else if err := r.sameDatabases(m); err != nil {
+		return err
 	}
 	if m.Phase == phaseSchema {
 		if err := r.prepare(ctx); err != nil {
@@ -297,6 +299,9 @@ func (r *Runner) migrate(ctx context.Context) error {
 
 // begin writes the migration's record. From then on what is in its databases on the target is ours.
 func (r *Runner) begin(ctx context.Context) (state.Migration, error) {
+	if err := r.checkSchema(ctx); err != nil {
+		return state.Migration{}, err
+	}
 	found, err := schema.Empty(ctx, r.dst, r.opts.Databases)
 	if err != nil {
 		return state.Migration{}, err
@@ -312,7 +317,7 @@ func (r *Runner) begin(ctx context.Context) (state.Migration, error) {
 	if err != nil {
 		return state.Migration{}, err
 	}
-	return r.store.Begin(ctx, string(text), phaseSchema, "")
+	return r.store.Begin(ctx, string(text), phaseSchema, r.databases())
 }
 
 func (r *Runner) setPhase(phase string) {
@@ -496,7 +501,7 @@ func (r *Runner) makeObjects(ctx context.Context) error {
 
 // madeObjects records what was done with objects. The target's refusals are part of that.
 func (r *Runner) madeObjects(ctx context.Context, made []schema.Done, err error) error {
-	if err != nil && !fault.Is(err, fault.SchemaObject) {
+	if err != nil && !fault.Is(err, fault.SchemaObject) && !fault.Is(err, fault.SchemaDefiner) {
 		return err
 	}
 	for _, d := range made {

@@ -190,7 +190,7 @@ func (s side) load(ctx context.Context, name Name) (*table, error) {
 
 // errUnequalLength is the server's error for a BIT_XOR of values that aren't equally long: here a
 // digest and one that is NULL.
-const errUnequalLength = 3514
+const errUnequalLength = 3513
 
 // digest computes the table's digest in the server.
 //

@@ -226,12 +226,30 @@ func (w *tableWork) deleteKeys(p *packer, keys []row.Row) error {
 func (w *tableWork) writeRows(p *packer, tail string, chosen func(*netChange) bool) error {
 	for i := range w.rows {
 		if n := &w.rows[i]; chosen(n) {
-			if err := p.row(w.tableSQL, tail, n.after); err != nil {
+			if err := w.put(p, tail, n.after); err != nil {
 				return err
 			}
 		}
 	}
 	return p.closeInsert()
+}
+
+// put writes one row. ENUM's error value, which no strict statement takes, is put in afterwards, by a
+// statement that touches nothing else and so can bend nothing else.
+func (w *tableWork) put(p *packer, tail string, r row.Row) error {
+	clean, bad := w.withoutErrorValues(r)
+	if len(bad) == 0 {
+		return p.row(w.tableSQL, tail, r)
+	}
+	if err := p.row(w.tableSQL, tail, clean); err != nil {
+		return err
+	}
+	if err := p.closeInsert(); err != nil {
+		return err
+	}
+	p.buf = append(w.appendErrorValues(append(p.buf, "UPDATE IGNORE "...), clean, bad), ';')
+	p.buf = state.AppendRowCountCheck(p.buf)
+	return p.end()
 }
 
 // writeOrdered writes the changes of a table without a row key one after the other. A delete must
@@ -245,7 +263,7 @@ func (w *tableWork) writeOrdered(p *packer) error {
 			}
 		}
 		if c.After != nil {
-			if err := p.row(w.tableSQL, "", c.After); err != nil {
+			if err := w.put(p, "", c.After); err != nil {
 				return err
 			}
 		}

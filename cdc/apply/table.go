@@ -3,6 +3,7 @@ package apply
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"changeover/cdc/row"
@@ -17,6 +18,7 @@ type tableSQL struct {
 	insert   string // INSERT INTO … VALUES
 	upsert   string // ON DUPLICATE KEY UPDATE …
 	delete   string // DELETE FROM … WHERE
+	enums    []int  // of them, those of ENUMs outside of the row key
 	unique   []int  // columns of the unique keys other than the row key
 	// uncertain: a unique key over an expression, or over a prefix key, whose values are not known.
 	uncertain bool
@@ -30,6 +32,9 @@ func newTableSQL(t *row.Table) *tableSQL {
 		if !c.Generated {
 			s.writable = append(s.writable, i)
 			names = append(names, server.Name(c.Name))
+			if c.Kind == row.Enum && !inRowKey(t, i) {
+				s.enums = append(s.enums, i)
+			}
 		}
 	}
 	s.insert = "INSERT INTO " + quoted + " (" + strings.Join(names, ",") + ") VALUES "
@@ -39,6 +44,10 @@ func newTableSQL(t *row.Table) *tableSQL {
 		s.findUnique()
 	}
 	return s
+}
+
+func inRowKey(t *row.Table, column int) bool {
+	return t.RowKey >= 0 && slices.ContainsFunc(t.Keys[t.RowKey].Parts, func(p row.KeyPart) bool { return p.Column == column })
 }
 
 // assignments sets every column that is written and not in the row key; if there is none, the key
@@ -111,6 +120,45 @@ func (s *tableSQL) appendRow(dst []byte, r row.Row) []byte {
 		dst = append(dst, '(')
 	}
 	return append(dst, ')')
+}
+
+// withoutErrorValues gives r with a member in the place of ENUM's error values, and where those
+// were. In a row key they stay: the row would be another meanwhile.
+func (s *tableSQL) withoutErrorValues(r row.Row) (clean row.Row, bad []int) {
+	for _, c := range s.enums {
+		if string(r[c]) != "0" {
+			continue
+		}
+		if bad == nil {
+			clean = slices.Clone(r)
+		}
+		clean[c] = row.Value("1")
+		bad = append(bad, c)
+	}
+	return clean, bad
+}
+
+// appendErrorValues appends the rest of UPDATE IGNORE that puts ENUM's error value into columns of a
+// row. Times are set to themselves, else ON UPDATE CURRENT_TIMESTAMP would set them.
+func (s *tableSQL) appendErrorValues(dst []byte, r row.Row, bad []int) []byte {
+	dst = append(append(dst, server.Name(s.def.Schema, s.def.Name)...), " SET "...)
+	for i, c := range bad {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, server.Name(s.def.Columns[c].Name)...), "=0"...)
+	}
+	for _, c := range s.writable {
+		if k := s.def.Columns[c].Kind; k == row.Timestamp || k == row.DateTime {
+			name := server.Name(s.def.Columns[c].Name)
+			dst = append(append(append(append(dst, ','), name...), '='), name...)
+		}
+	}
+	dst = append(dst, " WHERE "...)
+	if s.def.RowKey < 0 {
+		return append(s.def.AppendMatch(dst, r), " LIMIT 1"...)
+	}
+	return s.def.AppendKeyIn(dst, []row.Row{s.def.Key(r)})
 }
 
 // describe names a row for an operator: its key and nothing else of it.

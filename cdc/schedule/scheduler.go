@@ -497,12 +497,17 @@ func (s *Scheduler) Register(name Name, r row.Range) (*Chunk, error) {
 }
 
 // Cut ends a registered chunk at high, because its read filled its budget, and returns the rest of
-// its range as another chunk, registered all along, with the same touched keys.
+// its range as another chunk, registered all along, with the same touched keys. There is no rest,
+// nil, if the row that filled the budget is the last that the range can have: an empty range could
+// not be told from its neighbours.
 func (s *Scheduler) Cut(c *Chunk, high row.Row) (*Chunk, error) {
 	if c.state != Registered {
 		return nil, ErrGivenUp
 	}
 	p := s.tables[Name{c.Table.Schema, c.Table.Name}]
+	if p.order(high, c.Range.High, false) >= 0 {
+		return nil, nil
+	}
 	rest := &Chunk{Table: c.Table, Range: row.Range{Low: high, High: c.Range.High}, state: Registered,
 		touched: make(map[string]struct{}, len(c.touched)), touchedBytes: c.touchedBytes}
 	for k := range c.touched {

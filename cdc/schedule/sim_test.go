@@ -79,16 +79,6 @@ func newContent(tables int) content {
 	return c
 }
 
-func (c content) clone() content {
-	out := newContent(len(c))
-	for i := range c {
-		for k, r := range c[i] {
-			out[i][k] = r
-		}
-	}
-	return out
-}
-
 func exact(t *row.Table, r row.Row) string { return string(row.AppendKey(nil, t.Key(r))) }
 
 // apply does one change as the target does: a plain INSERT, an upsert, a DELETE.

@@ -82,6 +82,8 @@ func (t *Target) decide(d *Definer, policy DefinerPolicy) (ok bool) {
 		return true
 	case !t.SetDefiner:
 		why = "Changeover's account may not name another as definer"
+	case t.Untouchable[d.Account]:
+		why = "the account has SYSTEM_USER on the target, and Changeover's, which doesn't, may not name it"
 	case d.Exists:
 		return true
 	case !t.MissingDefiner:

@@ -20,6 +20,9 @@ type Target struct {
 	// SetDefiner: the account may name another as an object's definer.
 	// MissingDefiner: even one that doesn't exist.
 	SetDefiner, MissingDefiner bool
+	// Untouchable are the accounts with SYSTEM_USER, which nobody without it may name as definer;
+	// empty if Changeover's account has it.
+	Untouchable map[string]bool
 }
 
 // Version is a server's version, without what the vendor adds.
@@ -75,7 +78,17 @@ func inspect(ctx context.Context, target *sql.DB) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, t.readGrants(ctx, target)
+	if err := t.readGrants(ctx, target); err != nil {
+		return nil, err
+	}
+	t.Untouchable, err = set(ctx, target, "SELECT CONCAT(USER, '@', HOST) FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER'")
+	if serverCode(err) != 0 {
+		err = nil // MySQL before 8.0.16, or not for this account to read
+	}
+	if t.Untouchable[t.Account] {
+		t.Untouchable = nil
+	}
+	return t, err
 }
 
 // set reads a query's one column.

@@ -207,7 +207,7 @@ func (w *wire) read(l *layout, r row.Range, b budget, comment string) (got *rows
 			return got, b.rows == 0 || int64(got.count()) < b.rows, nil
 		}
 		if err := e.add(got, p); err != nil {
-			return nil, false, err
+			return nil, false, unreadable{err}
 		}
 		full := got.bytes() >= b.bytes
 		if full || int64(got.count()) == b.rows {
@@ -274,7 +274,7 @@ func (w *wire) keyAt(l *layout, r row.Range, n int64, comment string) (row.Row, 
 			}
 			v, err := t.Columns[t.Keys[t.RowKey].Parts[i].Column].Canonical(text)
 			if err != nil {
-				return nil, err
+				return nil, unreadable{err}
 			}
 			key = append(key, append(row.Value{}, v...))
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"changeover/internal/fault"
 	"changeover/internal/server"
 )
 
@@ -196,10 +197,18 @@ func field(p []byte) (value, rest []byte, err error) {
 
 var errShortRow = errors.New("a row ends before its last column")
 
+// unreadable is a row, or a key, that we can't make sense of: it will be the same next time.
+type unreadable struct{ error }
+
+func (e unreadable) Unwrap() error { return e.error }
+
 // passing tells whether a failed read may succeed when it is repeated on a new connection.
 func passing(err error) bool {
 	if errors.Is(err, errNotYet) {
 		return true
+	}
+	if _, ok := fault.CodeOf(err); ok || errors.As(err, new(unreadable)) {
+		return false
 	}
 	my := new(mysql.MyError)
 	if !errors.As(err, &my) {

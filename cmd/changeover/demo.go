@@ -80,6 +80,7 @@ type demo struct {
 	cfg      *config.Config
 	self     string // this program
 	sysbench sandbox.Tool
+	access   string // sysbench's configuration
 
 	last   cdc.Status // the last one that was seen
 	maxLag time.Duration
@@ -123,7 +124,7 @@ func (d *demo) note(format string, args ...any) {
 }
 
 func (d *demo) up(ctx context.Context) error {
-	if err := sandbox.Down(ctx, d.dir); err == nil {
+	if err := d.clear(ctx); err == nil {
 		d.say("The sandbox of an earlier demo is taken down.")
 	} else if !errors.Is(err, sandbox.ErrNoPair) {
 		return err
@@ -137,10 +138,13 @@ func (d *demo) up(ctx context.Context) error {
 		return err
 	}
 	d.note("source  %s\ntarget  %s", address(d.pair.Source), address(d.pair.Target))
-	if err := d.smallChunks(); err != nil {
+	if err := errors.Join(d.smallChunks(), os.MkdirAll(d.runFiles(), 0o700)); err != nil {
 		return err
 	}
-	d.cfg, err = config.Load(d.pair.ConfigFile())
+	if d.cfg, err = config.Load(d.pair.ConfigFile()); err != nil {
+		return err
+	}
+	d.access, err = d.pair.Source.SysbenchFile(sandbox.App, d.cfg.Databases[0])
 	return err
 }
 
@@ -169,11 +173,14 @@ func (d *demo) down(ctx context.Context, failed error) error {
 			d.note("%s", lastLines(string(text), 12))
 		}
 	}
-	if err := errors.Join(os.RemoveAll(d.logFile()), os.RemoveAll(d.cfg.StateDir)); err != nil {
-		return err
-	}
-	_ = os.Remove(filepath.Dir(d.cfg.StateDir)) // .changeover, if nothing else is in it
-	return sandbox.Down(context.WithoutCancel(ctx), d.dir)
+	return d.clear(context.WithoutCancel(ctx))
+}
+
+// clear removes the sandbox, and what run left beside it. It returns sandbox.ErrNoPair if there is
+// none.
+func (d *demo) clear(ctx context.Context) error {
+	err := os.RemoveAll(d.runFiles())
+	return errors.Join(err, sandbox.Down(ctx, d.dir))
 }
 
 func lastLines(text string, n int) string {
@@ -210,12 +217,10 @@ const (
 
 // migrate runs `changeover run` under the load until the copy is done and has been followed for a
 // while; then the load stops, and a second run brings the rest.
-func (d *demo) migrate(ctx context.Context, load *workload) (err error) {
+func (d *demo) migrate(ctx context.Context, load *workload) error {
 	d.say("sysbench reads and writes the source from now on: %s, without a pause.", strings.Join(load.tests(), " and "))
-	if err := load.start(ctx); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, load.stop()) }()
+	load.start(ctx)
+	defer load.stop()
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -359,4 +364,7 @@ transactions by load  %s, with %d errors (%d deadlocks among themselves, run aga
 	return nil
 }
 
-func (d *demo) logFile() string { return filepath.Join(d.dir, "run.log") }
+// runFiles is the folder that a run makes beside its configuration, unless that says otherwise.
+func (d *demo) runFiles() string { return filepath.Join(d.dir, ".changeover") }
+
+func (d *demo) logFile() string { return filepath.Join(d.runFiles(), "run.log") }

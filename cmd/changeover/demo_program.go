@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
 	"time"
-
-	"changeover/internal/sandbox"
 )
 
 // program is a child process of the demo.
@@ -89,14 +86,7 @@ func (d *demo) command(ctx context.Context, subcommand string, args ...string) *
 
 // startSysbench runs sysbench on the source as the application's account.
 func (d *demo) startSysbench(ctx context.Context, test string, out io.Writer, args ...string) (*program, error) {
-	config, err := d.pair.Source.SysbenchFile(sandbox.App, d.cfg.Databases[0])
-	if err != nil {
-		return nil, err
-	}
-	if config, err = filepath.Abs(config); err != nil {
-		return nil, err
-	}
-	cmd := d.sysbench.Command(ctx, append([]string{"--config-file=" + config, test,
+	cmd := d.sysbench.Command(ctx, append([]string{"--config-file=" + d.access, test,
 		"--tables=" + strconv.Itoa(demoTables), "--table-size=" + strconv.Itoa(d.rows)}, args...)...)
 	return d.start("sysbench "+test, out, cmd)
 }

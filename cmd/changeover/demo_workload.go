@@ -65,7 +65,7 @@ func (w *workload) tests() (names []string) {
 }
 
 // start lets every test run; each has a goroutine that ends after stop or a failure.
-func (w *workload) start(ctx context.Context) error {
+func (w *workload) start(ctx context.Context) {
 	ctx, w.cancel = context.WithCancel(ctx)
 	for _, l := range w.lanes {
 		w.done.Add(1)
@@ -79,7 +79,6 @@ func (w *workload) start(ctx context.Context) error {
 			}
 		}()
 	}
-	return nil
 }
 
 // stop lets the rounds under way end, and returns what went wrong in any.

@@ -63,13 +63,13 @@ func runSource(ctx context.Context, l *lab) (*section, error) {
 	s.row("statements of our account in the general log", fmt.Sprint(statements))
 	s.row("of these, with a locking word", strings.Join(append(locking, fmt.Sprint(len(locking))), "; "))
 	s.row("SELECTs of the tables in the process list", fmt.Sprint(w.selects))
-	s.row("of these, with a comment that says who and which chunk", fmt.Sprint(w.commented))
+	s.row("of these, with a comment that says who and which chunk or range", fmt.Sprint(w.commented))
 	s.row("for example", "`"+w.example+"`")
 	if w.uncommented != "" {
 		s.row("without", "`"+w.uncommented+"`")
 	}
 	s.goal("locks that a writer waits for", "0", fmt.Sprint(beyond+w.rowLocks+len(locking)), beyond+w.rowLocks+len(locking) == 0)
-	s.goal("SELECTs that say who and which chunk", "all", fmt.Sprintf("%d of %d", w.commented, w.selects), w.selects > 0 && w.commented == w.selects)
+	s.goal("SELECTs that say who and which chunk or range", "all", fmt.Sprintf("%d of %d", w.commented, w.selects), w.selects > 0 && w.commented == w.selects)
 	return s, nil
 }
 
@@ -103,7 +103,7 @@ func (w *sourceWatch) watch(ctx context.Context, src *host) {
 	}
 }
 
-var chunkComment = regexp.MustCompile(`/\*\s*changeover[^*]*chunk[^*]*\*/`)
+var chunkComment = regexp.MustCompile(`/\*\s*changeover [^*]*\b(chunk|range)\b[^*]*\*/`)
 
 // look is a sample; a query that fails because the copy has ended is left out.
 func (w *sourceWatch) look(ctx context.Context, src *host) {
