@@ -21,7 +21,8 @@ demo: build
 
 # For example: make bench ARGS="-run copy -quick"
 bench: build
-	$(GO) run ./internal/bench -changeover bin/changeover $(ARGS)
+	$(GO) build -o bin/bench ./internal/bench
+	bin/bench $(ARGS)
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

@@ -223,6 +223,9 @@ func (d *ddlRunner) patiently(ctx context.Context, fn func() error) error {
 		d.r.waiting(ddlWorker, err)
 		d.r.log.Warn().Err(err).Msg("a DDL was interrupted; it goes on as soon as the target answers")
 	}))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return err
 }
 

@@ -275,7 +275,7 @@ func TestDDLPassesBeforeTheCopyDuringItAndAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMigration(t, src, target)
 			for _, p := range []string{"x", "y", "z"} {
-				m.on(m.from, ddlTables(p, 800)...)
+				m.on(m.from, ddlTables(p, 400)...)
 			}
 			x := m.start(Forever, nil, (*Runner).Pause)
 			x.streams()

@@ -183,3 +183,26 @@ func TestSubmitWaitsForMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// The row that fills a chunk's budget may be the last of its range. A rest without a key in it would
+// be taken for a part of its neighbour when it is registered again.
+func TestAChunkThatIsCutAtItsEndLeavesNoRest(t *testing.T) {
+	table := simTables()[0]
+	s := New(Options{Workers: 1}, 0)
+	if err := s.SetTable(table, nil); err != nil {
+		t.Fatal(err)
+	}
+	name := Name{table.Schema, table.Name}
+	high := row.Row{row.Value("10")}
+	c, err := s.Register(name, row.Range{High: high})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := s.Cut(c, row.Row{row.Value("10")})
+	if err != nil || rest != nil {
+		t.Fatalf("the rest is %+v, %v", rest, err)
+	}
+	if got := s.Untouched(name); len(got) != 1 || string(got[0].Low[0]) != "10" || got[0].High != nil {
+		t.Errorf("untouched is %v", got)
+	}
+}

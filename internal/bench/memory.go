@@ -47,7 +47,7 @@ func runMemory(ctx context.Context, l *lab) (*section, error) {
 		title: "Memory",
 		about: []string{"The most memory that `changeover run` had resident (VmHWM), from its start until the target had everything. " +
 			"The servers' max_allowed_packet is 64 MiB; apply.memory is at its default."},
-		head: []string{"what", "binlog", "time to copy and start", "time to apply", "resident at most"},
+		head: []string{"what", "binlog", "time to copy and start", "from the statement to applied", "resident at most"},
 	}
 	if l.tool == "" {
 		return s, nil
