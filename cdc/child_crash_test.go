@@ -107,15 +107,14 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 
 // process is a runner in a process of its own, which a test may kill.
 type process struct {
-	t      testing.TB
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	lines  chan string   // what it writes; dropped where nobody reads
-	ended  chan struct{} // closed when it is reaped
-	err    error         // how it ended, once ended is closed
-	mu     sync.Mutex
-	log    bytes.Buffer
-	killed bool
+	t     testing.TB
+	cmd   *exec.Cmd
+	stdin io.Closer
+	lines chan string   // what it writes; dropped where nobody reads
+	ended chan struct{} // closed when it is reaped
+	err   error         // how it ended, once ended is closed
+	mu    sync.Mutex
+	log   bytes.Buffer
 }
 
 // spawn starts a runner.
