@@ -200,6 +200,17 @@ func (c *catalog) finishTables(ctx context.Context) error {
 	return g.Wait()
 }
 
+// complete tells whether every table has all its rows and indexes.
+func (c *catalog) complete() bool {
+	all := true
+	c.r.flow.With(func(s *schedule.Scheduler) {
+		for _, n := range c.names() {
+			all = all && s.Complete(n)
+		}
+	})
+	return all
+}
+
 // finish builds what was left for after the rows. A crash in it needs no record: what is missing is
 // the source's definition less the target's.
 func (c *catalog) finish(ctx context.Context, n schedule.Name) error {
@@ -211,6 +222,11 @@ func (c *catalog) finish(ctx context.Context, n schedule.Name) error {
 		e.building.Lock()
 		if c.entry(n) == e {
 			defer e.building.Unlock()
+			complete := false
+			c.r.flow.With(func(s *schedule.Scheduler) { complete = s.Complete(n) })
+			if !complete { // a DDL was faster, and under this name is a table that is not all there
+				return nil
+			}
 			return c.finishHeld(ctx, n, e)
 		}
 		e.building.Unlock() // a DDL was faster

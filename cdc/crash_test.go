@@ -89,20 +89,20 @@ func TestARunThatIsKilledAgainAndAgainEndsEqual(t *testing.T) {
 	}{
 		{"mysql", sandboxtest.MySQLSource(t, sandboxtest.Options("--max-binlog-size=4096")), []killPlan{
 			{stageStarting, 4, 150 * time.Millisecond},
-			{stageKeyless, 8, 100 * time.Millisecond},
-			{stageCopying, 22, 300 * time.Millisecond},
+			{stageKeyless, 7, 100 * time.Millisecond},
+			{stageCopying, 20, 300 * time.Millisecond},
 			{stageIndexing, 8, 40 * time.Millisecond},
-			{stageStream, 12, 500 * time.Millisecond},
+			{stageStream, 12, 400 * time.Millisecond},
 		}},
 		{"mariadb", sandboxtest.MariaDBSource(t, sandboxtest.Options("--max-binlog-size=4096")), []killPlan{
 			{stageKeyless, 3, 100 * time.Millisecond},
-			{stageCopying, 6, 300 * time.Millisecond},
+			{stageCopying, 5, 300 * time.Millisecond},
 			{stageIndexing, 2, 40 * time.Millisecond},
 			{stageStream, 4, 500 * time.Millisecond},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const n = 10000
+			const n = 6000
 			m := newMigration(t, c.source, target, crashSchema(n)...)
 			stop := m.load(2, paced(t, 150, counted(n, adverse(n))))
 			m.killAndKill(c.plan)

@@ -122,7 +122,11 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 	case class.Ours, class.Temporary:
 		return false, nil
 	case class.Kind == source.TableDDL:
-		return d.tablesInScope(class, st)
+		in, err := d.tablesInScope(class, st)
+		if in && err == nil && !d.r.cascadesLogged && cascades(st.SQL) {
+			return false, fault.New(fault.Cascade, "the stream makes a foreign key with an action: %s", brief(st.SQL))
+		}
+		return in, err
 	case class.Kind == source.DatabaseDDL:
 		return d.hasDatabase(class.Database), nil
 	case class.Kind == source.ObjectDDL:
@@ -132,6 +136,21 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 		return false, nil
 	}
 	return false, fault.New(fault.StreamDDL, "a statement that Changeover does not know: %s", brief(st.SQL))
+}
+
+// cascades tells whether a statement makes a foreign key that changes rows of another table. Words
+// in a string count too: better to stop once too often than to let two servers drift apart.
+func cascades(text string) bool {
+	text = strings.Join(strings.Fields(strings.ToUpper(text)), " ")
+	if !strings.Contains(text, "REFERENCES") {
+		return false
+	}
+	for _, action := range []string{"CASCADE", "SET NULL", "SET DEFAULT"} {
+		if strings.Contains(text, "DELETE "+action) || strings.Contains(text, "UPDATE "+action) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasDatabase tells whether a database belongs to the migration, whatever tables of it do.

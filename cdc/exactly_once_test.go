@@ -242,6 +242,7 @@ func TestAStalledRunnerThatComesBackWritesNothingMore(t *testing.T) {
 // A target whose tables all lie in one file of a limited size is full as one is whose disk is, and
 // has room again when a table in the file is dropped. It takes no root to have one.
 func TestATargetWithoutRoomIsWaitedForAndSaidSo(t *testing.T) {
+	t.Parallel()
 	target := sandboxtest.Fresh(t, sandbox.Spec{Role: sandbox.Target, Aurora: true},
 		sandboxtest.Options("--innodb-data-file-path=ibdata1:12M:autoextend:max:64M", "--innodb-file-per-table=0"))
 	m := newMigration(t, sandboxtest.MySQLSource(t), target,
@@ -311,13 +312,13 @@ func TestTheAppliedPositionMovesWhileTheSourceIsIdle(t *testing.T) {
 // Transactions that are over the budget are applied alone, in one target transaction, as they
 // arrive: what breaks in the middle of them undoes them, and they come again from their start.
 func TestALargeTransactionThatIsInterruptedIsAppliedOnce(t *testing.T) {
-	const n = 20000
+	const n = 10000
 	m := newMigration(t, sandboxtest.MySQLSource(t), sandboxtest.Target(t),
 		"CREATE TABLE wide (id INT PRIMARY KEY, u INT NOT NULL, v VARBINARY(1000) NOT NULL, UNIQUE KEY u (u))",
 		fmt.Sprintf("INSERT INTO wide SELECT seq, seq, RANDOM_BYTES(600 + seq %% 300) FROM %s", sequence(n)),
 		"CREATE TABLE numbers (n BIGINT NOT NULL, v VARBINARY(400) NOT NULL)")
 	o := m.crashOptions(Forever)
-	o.Memory, o.Chunk = 16<<20, 64<<10
+	o.Memory, o.Chunk = 16<<20, 16<<10
 	r := m.begin(o)
 	r.copied(n / 10)
 	for i, c := range []struct {
@@ -329,13 +330,17 @@ func TestALargeTransactionThatIsInterruptedIsAppliedOnce(t *testing.T) {
 		{false, (*live).killDump},
 		{true, (*live).killLargeOnTarget},
 	} {
-		large := r.Status().Stream.Large
+		if i == 2 {
+			r.until("the copy's end", func(s Status) bool { return s.Phase == phaseStreaming })
+		}
+		large, phase := r.Status().Stream.Large, r.Status().Phase
 		release := m.hold("numbers", "TRUE")
 		m.largeTransaction(i, n, c.compressed)
 		m.waitHeld()
 		c.interrupt(r)
 		release()
 		r.until("its second beginning", func(s Status) bool { return s.Stream.Large > large+1 })
+		t.Logf("compressed=%t, in the phase %s: interrupted", c.compressed, phase)
 		waitFor(t, m.to, "its end", "SELECT COUNT(*) > 0 FROM "+m.name+".numbers WHERE n = ?", (i+1)*n)
 	}
 	r.end()

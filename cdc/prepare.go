@@ -97,19 +97,19 @@ func (r *Runner) checkSchema(ctx context.Context) error {
 	return err
 }
 
-// databases is a fingerprint of the migration's databases, as its record has it.
+// databases is a fingerprint of what the migration is of, as its record has it.
 func (r *Runner) databases() string {
-	names := slices.Sorted(slices.Values(r.opts.Databases))
+	names := append(slices.Sorted(slices.Values(r.opts.Databases)), r.opts.Scope)
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(names, "\x00"))))
 }
 
-// sameDatabases refuses databases that the migration did not begin with: nobody has looked whether
-// the target's are empty, and nothing of them was copied.
+// sameDatabases refuses databases, and tables, that the migration did not begin with: nobody has
+// looked whether the target's are empty, and what was in the stream meanwhile is gone.
 func (r *Runner) sameDatabases(m state.Migration) error {
 	if m.Config == "" || m.Config == r.databases() {
 		return nil
 	}
-	return fault.New(fault.Config, "databases: migration %s began %s with others than %s; give these a migration of their own, or name those it began with",
+	return fault.New(fault.Config, "databases: migration %s began %s with others than %s, or with other tables.include and exclude; give these a migration of their own, or name those it began with",
 		m.Name, m.Created.Format(time.DateTime), strings.Join(r.opts.Databases, ", "))
 }
 

@@ -84,7 +84,7 @@ func (r *live) end() {
 // the middle of the stream, and wants both sides equal afterwards.
 func (m *migration) interrupted(during ...func()) {
 	m.t.Helper()
-	const n = 6000
+	const n = 3000
 	for _, q := range crashSchema(n) {
 		m.exec(q)
 	}
@@ -117,6 +117,7 @@ func (m *migration) must(err error) {
 }
 
 func TestATargetThatRestartsInTheMiddleIsOutlasted(t *testing.T) {
+	t.Parallel()
 	m := newMigration(t, sandboxtest.MySQLSource(t), freshTarget(t))
 	crash := func() {
 		m.must(m.dst.Kill())
@@ -129,6 +130,7 @@ func TestATargetThatRestartsInTheMiddleIsOutlasted(t *testing.T) {
 // A server with relaxed durability that crashes comes back without its last commits. What the runner
 // remembers of them, and above all the applied position, must not be written over what it has.
 func TestATargetThatComesBackOlderGetsAgainWhatItLost(t *testing.T) {
+	t.Parallel()
 	m := newMigration(t, sandboxtest.MySQLSource(t), freshTarget(t))
 	backup := m.dst.DataDir + ".older"
 	keep := func() {
@@ -166,9 +168,11 @@ func copyFolder(to, from string) error {
 }
 
 func TestASourceThatRestartsInTheMiddleIsOutlasted(t *testing.T) {
+	t.Parallel()
 	target := sandboxtest.Target(t)
 	for name, spec := range map[string]sandbox.Spec{"mysql": {Role: sandbox.Source}, "mariadb": {Role: sandbox.Source, Flavor: sandbox.MariaDB}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m := newMigration(t, sandboxtest.Fresh(t, spec, sandboxtest.Durable), target)
 			crash := func() {
 				m.must(m.src.Kill())

@@ -55,6 +55,8 @@ type Options struct {
 	Databases      []string
 	// InScope tells which tables of Databases belong to the migration.
 	InScope func(schema, table string) bool
+	// Scope says the same as InScope in words: it is kept, and a run with another is refused.
+	Scope string
 
 	CopyWorkers  int   // chunk writes at once
 	Chunk        int64 // bytes
@@ -64,6 +66,8 @@ type Options struct {
 
 	Definers schema.DefinerPolicy
 	Control  string // the address of the control API, for whoever finds the lease held
+	// Held is called when the lease is held, each time; an error ends the run. It may be nil.
+	Held func() error
 	// LeaseTTL is how long another runner must have been silent before this one takes its lease; 0
 	// means state.DefaultTTL.
 	LeaseTTL time.Duration
@@ -86,16 +90,18 @@ type Runner struct {
 	src, dst *sql.DB
 	pin      *server.Pin // of the target: all that is written is written to one life of it
 	flavor   server.Flavor
-	lease    *state.Lease
-	tokens   []state.Token // of this lease and those before a start over
-	store    *state.Store
-	marks    *state.Watermarker
-	flow     *schedule.Flow
-	copier   *snapshot.Copier
-	reader   *source.Reader
-	ddl      *ddlRunner
-	target   *target
-	catalog  *catalog
+	// cascadesLogged: what a foreign key's action changes is in the source's binlog.
+	cascadesLogged bool
+	lease          *state.Lease
+	tokens         []state.Token // of this lease and those before a start over
+	store          *state.Store
+	marks          *state.Watermarker
+	flow           *schedule.Flow
+	copier         *snapshot.Copier
+	reader         *source.Reader
+	ddl            *ddlRunner
+	target         *target
+	catalog        *catalog
 
 	position *source.Position // of the applied transactions; under the flow's lock
 
@@ -224,7 +230,7 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("source: %w", err)
 	}
 	r.pin = new(server.Pin)
-	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8, Pin: r.pin}); err != nil {
+	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8 + r.opts.CopyWorkers, Pin: r.pin}); err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
 	from, err := server.Identify(ctx, r.src)
@@ -239,6 +245,9 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 		return fault.New(fault.SameServer, "source %s and target %s are the same server", r.opts.Source, r.opts.Target)
 	}
 	r.flavor = from.Flavor
+	if v, err := server.ParseVersion(from.Version); err == nil {
+		r.cascadesLogged = from.Flavor == server.MySQL && v.AtLeast(9, 6, 0)
+	}
 	r.log.Info().Str("source", from.Version).Str("target", to.Version).Msg("connected")
 	return nil
 }
@@ -264,6 +273,11 @@ func (r *Runner) takeLease(ctx context.Context) error {
 		return err
 	}
 	r.lease, r.store, r.tokens = lease, lease.Store(), append(r.tokens, lease.Token())
+	if r.opts.Held != nil {
+		if err := r.opts.Held(); err != nil {
+			return err
+		}
+	}
 	if err := state.Install(ctx, r.src, state.Source); err != nil {
 		return err
 	}
@@ -284,6 +298,7 @@ func (r *Runner) migrate(ctx context.Context) error {
 	} else if err := r.sameDatabases(m); err != nil {
 		return err
 	}
+	r.setPhase(m.Phase)
 	if m.Phase == phaseSchema {
 		if err := r.prepare(ctx); err != nil {
 			return err
@@ -347,7 +362,7 @@ func (r *Runner) load(ctx context.Context) error {
 	}
 	flow := schedule.NewFlow(s, r.opts.Memory/2)
 	copier := snapshot.New(snapshot.Options{Migration: r.opts.Migration, Source: r.opts.Source,
-		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Rate: r.opts.CopyRate, Log: r.log,
+		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Rate: r.opts.CopyRate, Memory: r.opts.Memory / 2, Log: r.log,
 		WithoutLow: r.withoutLow},
 		flow, patientMarks{r.marks, r.log}, target)
 	r.mu.Lock()
@@ -413,17 +428,22 @@ func (r *Runner) stream(ctx context.Context, phase string) error {
 	run(r.heartbeat)
 	run(r.savePosition)
 	g.Go(func() error {
-		if err := r.copyAndFinish(ctx, phase); err != nil {
-			return err
-		}
-		for r.opts.Until == Forever {
+		for {
+			if err := r.copyAndFinish(ctx, phase); err != nil {
+				return err
+			}
+			phase = phaseStreaming
+			if r.opts.Until != Forever {
+				// A DDL may have made a table start over after the copier was through.
+				if r.catalog.complete() {
+					break
+				}
+				continue
+			}
 			select {
 			case <-r.again:
 			case <-ctx.Done():
 				return ctx.Err()
-			}
-			if err := r.copyAndFinish(ctx, phaseStreaming); err != nil {
-				return err
 			}
 		}
 		if err := r.store.SavePosition(ctx, r.appliedPosition()); err != nil {

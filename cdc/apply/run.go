@@ -14,6 +14,7 @@ import (
 	"changeover/cdc/schedule"
 	"changeover/cdc/state"
 	"changeover/internal/fault"
+	"changeover/internal/server"
 )
 
 // trouble is what an error means for the batch that met it.
@@ -145,8 +146,8 @@ func (w *Writer) setUp(ctx context.Context) error {
 	if err := w.conn.QueryRowContext(ctx, "SELECT @@max_allowed_packet").Scan(&max); err != nil {
 		return err
 	}
-	// The driver has a limit of its own; the header and the server's copy of it take some room.
-	w.limit = min(max, mysql.NewConfig().MaxAllowedPacket) - 1024
+	// The header and the server's copy of it take some room.
+	w.limit = min(max, server.MaxPacket) - 1024
 	var err error
 	w.token, err = w.cfg.Lease.ChangeToken(ctx, w.conn, w.cfg.Worker)
 	if state.Conflict(err) {

@@ -55,6 +55,7 @@ type Options struct {
 	Readers   int   // SELECTs at once
 	Writers   int   // chunk writes at once
 	Chunk     int64 // bytes of rows in a chunk
+	Memory    int64 // bytes of chunks under way; 0 means as many as readers and writers can use
 	Rate      int64 // bytes of rows a second, over all readers; 0 means no bound
 	Log       zerolog.Logger
 	// WithoutLow leaves the low watermark out. Rows are lost then: a test shows how.
@@ -100,13 +101,22 @@ func New(opts Options, flow *schedule.Flow, marks Marks, target Target) *Copier 
 	running := make(chan struct{})
 	close(running)
 	c := &Copier{opts: opts, flow: flow, marks: marks, target: target, paused: running,
-		// Every reader fills one chunk and every writer empties one; as many again may wait.
-		memory: semaphore.NewWeighted(int64(opts.Readers+opts.Writers+2) * opts.Chunk),
+		memory: semaphore.NewWeighted(chunkMemory(opts)),
 		busy:   make([]atomic.Int64, opts.Writers)}
 	if opts.Rate > 0 {
 		c.rate = rate.NewLimiter(rate.Limit(opts.Rate), int(2*opts.Chunk))
 	}
 	return c
+}
+
+// chunkMemory is what chunks may hold: every reader fills one and every writer empties one, two more
+// may wait. Where memory allows for less, fewer are under way, but never less than one each way.
+func chunkMemory(opts Options) int64 {
+	wanted := int64(opts.Readers+opts.Writers+2) * opts.Chunk
+	if opts.Memory > 0 {
+		wanted = min(wanted, opts.Memory)
+	}
+	return max(wanted, 2*opts.Chunk)
 }
 
 // Add gives the copier a table; size and rows are estimates,
@@ -231,21 +241,32 @@ func (c *Copier) Run(ctx context.Context) error {
 	copied, finish := context.WithCancel(ctx)
 	defer finish()
 	jobs := make(chan *job) // unbuffered: what is read and not written is bounded by c.memory
-	readers, _ := errgroup.WithContext(ctx)
+	// Each reader and writer is the group's own: the error of one ends all. A chunk that can't be
+	// written holds up the stream, which holds up the watermarks that the others wait for.
+	var reading, writing sync.WaitGroup
 	for range c.opts.Readers {
-		readers.Go(func() error { return c.read(ctx, jobs) })
+		reading.Add(1)
+		g.Go(func() error {
+			defer reading.Done()
+			return c.read(ctx, jobs)
+		})
 	}
-	g.Go(func() error {
-		defer close(jobs)
-		return readers.Wait()
-	})
-	writers, _ := errgroup.WithContext(ctx)
 	for i := range c.opts.Writers {
-		writers.Go(func() error { return c.write(ctx, i, jobs) })
+		writing.Add(1)
+		g.Go(func() error {
+			defer writing.Done()
+			return c.write(ctx, i, jobs)
+		})
 	}
 	g.Go(func() error {
-		defer finish()
-		return writers.Wait()
+		reading.Wait()
+		close(jobs)
+		return nil
+	})
+	g.Go(func() error {
+		writing.Wait()
+		finish()
+		return nil
 	})
 	g.Go(func() error { return c.empty(copied) })
 	return g.Wait()
@@ -461,7 +482,9 @@ func (r *reader) copyNext(ctx context.Context, t *table) error {
 	chunk, err := r.register(ctx, t)
 	var after row.Row // of a table in pieces
 	for chunk != nil && err == nil {
-		chunk, after, err = r.copyChunk(ctx, t, chunk, after)
+		if err = r.c.waitRunning(ctx); err == nil {
+			chunk, after, err = r.copyChunk(ctx, t, chunk, after)
+		}
 	}
 	return err
 }

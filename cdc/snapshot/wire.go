@@ -48,7 +48,8 @@ func dialWire(ctx context.Context, e server.Endpoint) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", e, err)
 	}
-	w := &wire{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Conn.Close() })}
+	// The network's connection: Close of the layers above writes what a read in progress looks at.
+	w := &wire{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Conn.Conn.Close() })}
 	for _, set := range []string{
 		"SET NAMES binary",
 		"SET SESSION time_zone = '+00:00', sql_mode = ''",

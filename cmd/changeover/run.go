@@ -31,8 +31,8 @@ machine; the next run goes on where the last one was, and each change arrives ex
 It first runs the checks of "changeover plan" and refuses to start if one of them blocks.
 While it runs, "changeover status --watch" shows how far it is; pause and resume hold the copy.
 
-Exit codes: 0 done as --until says, or ended by Ctrl-C; 2 it stopped, with the reason; 78 the
-configuration is not valid.`,
+Exit codes: 0 done as --until says, or ended by Ctrl-C; 1 the plan blocks; 2 it stopped, with the
+reason; 78 the configuration is not valid.`,
 		Example: `  changeover run -c changeover.yaml                     # until you stop it
   changeover run -c changeover.yaml --until copied      # the copy only
   changeover run -c changeover.yaml --until caught-up   # until the target has all that was committed`,
@@ -90,7 +90,7 @@ func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, log 
 		return err
 	}
 	defer func() { _ = api.Close() }()
-	opts.Control = api.Address()
+	opts.Control, opts.Held = api.Address(), api.Announce
 	log.Info().Str("migration", cfg.Migration).Str("control", api.Address()).Msg("run begins")
 	runner := cdc.New(opts)
 	ctx, stop := context.WithCancel(ctx)
@@ -122,6 +122,7 @@ func runnerOptions(cfg *config.Config, until cdc.Until, log zerolog.Logger) (cdc
 		return cdc.Options{}, err
 	}
 	return cdc.Options{Migration: cfg.Migration, Source: from, Target: to, Databases: cfg.Databases, InScope: cfg.InScope,
+		Scope:       fmt.Sprintf("include %q exclude %q", cfg.Tables.Include, cfg.Tables.Exclude),
 		CopyWorkers: cfg.Copy.Workers, Chunk: int64(cfg.Copy.Chunk), CopyRate: int64(cfg.Copy.Rate), ApplyWorkers: cfg.Apply.Workers, Memory: int64(cfg.Apply.Memory),
 		Definers: plan.DefinerPolicy(cfg.Definers.Missing), Until: until, Log: log}, nil
 }

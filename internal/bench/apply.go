@@ -53,11 +53,13 @@ func runApply(ctx context.Context, l *lab) (*section, error) {
 			if err := src.settle(ctx); err != nil {
 				return nil, err
 			}
+			before := src.cpu() + a.dst.cpu()
 			u, err := a.drain(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", a.name, err)
 			}
-			l.say("%s: %s", a.name, seconds(u.wall))
+			u.servers = src.cpu() + a.dst.cpu() - before
+			l.say("%s: %s, servers %s", a.name, seconds(u.wall), seconds(u.servers))
 			runs[i] = append(runs[i], u)
 		}
 		for _, a := range all {
@@ -73,7 +75,7 @@ func runApply(ctx context.Context, l *lab) (*section, error) {
 			"Time is from START REPLICA to WAIT_FOR_EXECUTED_GTID_SET, and from the start of `changeover run --until caught-up` "+
 			"to its end, its start-up included. Then all tables are compared (CHECKSUM TABLE).",
 			thousands(int64(events)), sysbenchTables, thousands(sysbenchRows))},
-		head: []string{"applied by", "time", "transactions/s", "beside 16 workers", "CPU of the tool", "memory of the tool"},
+		head: []string{"applied by", "time", "transactions/s", "beside 16 workers", "CPU of the tool", "CPU of the servers", "memory of the tool"},
 	}
 	rate := func(i int) float64 { return float64(events) / median(runs[i]).wall.Seconds() }
 	for i, a := range all {
@@ -82,7 +84,7 @@ func runApply(ctx context.Context, l *lab) (*section, error) {
 		if u.cpu > 0 {
 			cpu, rss = seconds(u.cpu), megabytes(u.rss)
 		}
-		s.row(a.name, seconds(u.wall), thousands(int64(rate(i))), ratio(rate(i), rate(1)), cpu, rss)
+		s.row(a.name, seconds(u.wall), thousands(int64(rate(i))), ratio(rate(i), rate(1)), cpu, seconds(u.servers), rss)
 	}
 	if len(all) > 2 {
 		s.goal("transactions/s beside MySQL's replica with 16 workers", "≥ 2.00 ×", ratio(rate(2), rate(1)), rate(2) >= 2*rate(1))

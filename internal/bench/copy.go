@@ -49,14 +49,14 @@ func runCopy(ctx context.Context, l *lab) (*section, error) {
 		title: "Copy of one table",
 		about: []string{fmt.Sprintf("%s rows, %s with their two secondary indexes; JSON, ENUM, DECIMAL, MEDIUMTEXT. Each copy goes "+
 			"to a new target. Time is from the start of the first program to the end of the last; CPU and memory "+
-			"are those of the programs, not of the servers. After each copy the rows (CHECKSUM TABLE) and the indexes are compared.",
+			"of the tool are those of the programs; the servers' CPU is that of source and target together. After each copy the rows (CHECKSUM TABLE) and the indexes are compared.",
 			thousands(int64(count)), megabytes(size))},
-		head: []string{"copy", "time", "beside mysqldump", "rows/s", "CPU of the tool", "memory of the tool"},
+		head: []string{"copy", "time", "beside mysqldump", "rows/s", "CPU of the tool", "CPU of the servers", "memory of the tool"},
 	}
 	for i, c := range l.copiers() {
 		u := results[i]
 		s.row(c.name, seconds(u.wall), ratio(u.wall.Seconds(), results[0].wall.Seconds()),
-			thousands(int64(float64(count)/u.wall.Seconds())), seconds(u.cpu), megabytes(u.rss))
+			thousands(int64(float64(count)/u.wall.Seconds())), seconds(u.cpu), seconds(u.servers), megabytes(u.rss))
 	}
 	if l.tool != "" {
 		ours := results[len(results)-1]
@@ -78,7 +78,7 @@ func (l *lab) race(ctx context.Context, src *host, database string, all []copier
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.name, err)
 			}
-			l.say("%s: %s, CPU %s, %s", c.name, seconds(u.wall), seconds(u.cpu), megabytes(u.rss))
+			l.say("%s: %s, CPU %s, servers %s, %s", c.name, seconds(u.wall), seconds(u.cpu), seconds(u.servers), megabytes(u.rss))
 			runs[i] = append(runs[i], u)
 		}
 	}
@@ -97,7 +97,9 @@ func (l *lab) copyOnce(ctx context.Context, src *host, database string, c copier
 	if err := src.settle(ctx); err != nil {
 		return usage{}, err
 	}
+	before := src.cpu() + dst.cpu()
 	u, err := c.copy(ctx, src, dst, database)
+	u.servers = src.cpu() + dst.cpu() - before
 	if err == nil {
 		err = equal(ctx, src, dst, database)
 	}
@@ -155,5 +157,5 @@ func (l *lab) mydumper(ctx context.Context, src, dst *host, database string) (us
 	}
 	v, err := measure("myloader", load.Command(ctx, "--defaults-file="+to, "--source-db="+database,
 		"--database="+database, "--directory="+dir, "--enable-binlog", threads))
-	return usage{u.wall + v.wall, u.cpu + v.cpu, max(u.rss, v.rss)}, err
+	return usage{wall: u.wall + v.wall, cpu: u.cpu + v.cpu, rss: max(u.rss, v.rss)}, err
 }

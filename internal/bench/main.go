@@ -145,6 +145,8 @@ type lab struct {
 	hosts  []*host // all of them, removed or not
 	filled *host   // the source of activities, once it is filled
 	start  time.Time
+
+	loadBefore string // the machine's, when nothing of ours ran yet
 }
 
 func newLab(tool string, quick bool, rounds int) (*lab, error) {
@@ -161,7 +163,7 @@ func newLab(tool string, quick bool, rounds int) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lab{dir: dir, tool: tool, quick: quick, rounds: max(rounds, 1), start: time.Now()}, nil
+	return &lab{dir: dir, tool: tool, quick: quick, rounds: max(rounds, 1), start: time.Now(), loadBefore: loadAverage()}, nil
 }
 
 // close removes everything. Servers that a failed case left are ended first.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,12 +20,13 @@ import (
 // usage is what a program cost.
 type usage struct {
 	wall, cpu time.Duration
-	rss       int64 // bytes, the most at any time
+	servers   time.Duration // CPU of source and target meanwhile
+	rss       int64         // bytes, the most at any time
 }
 
 // plus is the usage of two programs that ran side by side.
 func (u usage) plus(v usage) usage {
-	return usage{max(u.wall, v.wall), u.cpu + v.cpu, u.rss + v.rss}
+	return usage{wall: max(u.wall, v.wall), cpu: u.cpu + v.cpu, rss: u.rss + v.rss}
 }
 
 // child is a program that runs beside the bench and dies with it.
@@ -171,11 +173,16 @@ func measurePipe(from, to *exec.Cmd) (usage, error) {
 }
 
 // tail keeps the last of what a program printed.
-type tail struct{ buf bytes.Buffer }
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
 
 const tailSize = 16 << 10
 
 func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.buf.Write(p)
 	if over := t.buf.Len() - tailSize; over > 0 {
 		t.buf.Next(over)
@@ -183,7 +190,11 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (t *tail) String() string { return strings.TrimSpace(t.buf.String()) }
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(t.buf.String())
+}
 
 // findTool is sandbox.FindTool with its download shown.
 func (l *lab) findTool(ctx context.Context, name string) (sandbox.Tool, error) {

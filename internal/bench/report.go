@@ -109,7 +109,7 @@ Source, target and tool share the machine. Every server syncs each commit
 Medians of %d.
 
 `, began.UTC().Format(time.DateOnly), time.Since(began).Round(time.Second), l.rounds)
-	markdownTable(&out, []string{"", ""}, append(machine(l.dir.Path), versions...))
+	markdownTable(&out, []string{"", ""}, append(l.machine(), versions...))
 	for _, s := range sections {
 		s.markdown(&out)
 	}
@@ -117,14 +117,21 @@ Medians of %d.
 }
 
 // machine describes what the bench runs on.
-func machine(dir string) [][]string {
+func (l *lab) machine() [][]string {
 	return [][]string{
 		{"CPU", fmt.Sprintf("%s, %d cores", fieldOf("/proc/cpuinfo", "model name"), runtime.NumCPU())},
 		{"memory", memory()},
-		{"file system of the data", fileSystem(dir)},
+		{"file system of the data", fileSystem(l.dir.Path)},
 		{"kernel", firstLine("uname", "-sr")},
+		{"load average before the bench began", l.loadBefore},
 		{"Go", runtime.Version()},
 	}
+}
+
+// loadAverage is that of the last minute.
+func loadAverage() string {
+	one, _, _ := strings.Cut(firstLine("cat", "/proc/loadavg"), " ")
+	return one
 }
 
 // fieldOf is the value of the first "name: value" line of a file.

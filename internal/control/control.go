@@ -49,27 +49,25 @@ type Server struct {
 	door door
 }
 
-// Listen opens the control API at address, host:port, and leaves address and token in dir, mode
-// 0600. Nothing is answered before Serve.
+// Listen opens the control API at address, host:port. Nothing is answered before Serve, and nobody
+// finds it before Announce.
 func Listen(address, dir string) (*Server, error) {
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fault.New(fault.Config, "listen on %s for the control API: %w", address, err)
+		return nil, fault.New(fault.ControlListen, "listen on %s for the control API: %w", address, err)
 	}
 	var token [24]byte
 	_, _ = rand.Read(token[:]) // never fails
 	s := &Server{ln: ln, file: filepath.Join(dir, doorFile),
 		door: door{Address: ln.Addr().String(), Token: hex.EncodeToString(token[:]), PID: os.Getpid()}}
-	if err := s.leave(dir); err != nil {
-		_ = ln.Close()
-		return nil, err
-	}
 	return s, nil
 }
 
-// leave writes the file beside its place and moves it there, so that nobody reads a half.
-func (s *Server) leave(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// Announce leaves address and token in the state folder, mode 0600, in place of those of a run that
+// is gone: so it is for whoever holds the migration's lease. The file is written beside its place
+// and moved there, so that nobody reads a half.
+func (s *Server) Announce() error {
+	if err := os.MkdirAll(filepath.Dir(s.file), 0o700); err != nil {
 		return err
 	}
 	text, err := json.Marshal(s.door)
@@ -102,10 +100,20 @@ func Serve[T any](ctx context.Context, s *Server, m Migration[T]) error {
 	return err
 }
 
-// Close stops answering and takes the file away.
+// Close stops answering and takes the file away, if it is still ours.
 func (s *Server) Close() error {
-	_ = os.Remove(s.file)
+	if d, err := read(s.file); err == nil && d.Token == s.door.Token {
+		_ = os.Remove(s.file)
+	}
 	return s.ln.Close()
+}
+
+func read(file string) (d door, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return d, err
+	}
+	return d, json.Unmarshal(text, &d)
 }
 
 func (s *Server) guard(next http.Handler) http.Handler {
@@ -127,13 +135,9 @@ func answer(w http.ResponseWriter, v any) {
 // Ask sends a request to the migration whose state folder is dir: method and path as "GET
 // /v1/status". The answer is read into out. fault.NotRunning: nobody answers.
 func Ask(ctx context.Context, dir, method, path string, out any) error {
-	text, err := os.ReadFile(filepath.Join(dir, doorFile))
+	d, err := read(filepath.Join(dir, doorFile))
 	if err != nil {
 		return fault.New(fault.NotRunning, "no running migration has left its address in %s", dir)
-	}
-	var d door
-	if err := json.Unmarshal(text, &d); err != nil {
-		return fmt.Errorf("%s: %w", doorFile, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

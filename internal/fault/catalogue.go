@@ -93,6 +93,7 @@ const (
 	StateVersion      Code = 1704
 	StateBroken       Code = 1705
 	NotRunning        Code = 1706
+	ControlListen     Code = 1707
 )
 
 // Catalogue lists every fault, in the order of the codes.
@@ -322,10 +323,10 @@ var Catalogue = []Entry{
 		"Point the configuration at the right server. If this is the right one, everything that was copied is in doubt: start the copy again from an empty target, or verify all of it."},
 	{StreamDDL, "a DDL statement in the binlog can't be carried",
 		"The target refuses what the source has accepted, and says why; or the statement is of a kind that can't be carried: MariaDB's two-phase ALTER TABLE (binlog_alter_two_phase=ON), one in the middle of a transaction, a table that moves into or out of the migration.",
-		"The stream stands before the statement and everything before it is applied. Two ways on: change on the target what makes it refuse and start again, the statement is then tried again; or leave the table out (tables.exclude) and start again. Else start the copy again from an empty target, which takes the tables as they are then."},
+		"The stream stands before the statement and everything before it is applied. If something beside the tables makes the target refuse (a privilege, a setting, room), change that and start again: the statement is then tried again. Else start the copy again from an empty target, which takes the tables as they are then. Don't change tables on the target by hand: that is noticed, and stops the migration."},
 	{StreamTable, "the binlog's rows don't fit the table's definition",
 		"A column was added, dropped or changed on one side without the stream passing it: by hand on the target, or in a session with sql_log_bin=0 on the source.",
-		"Make the table's columns on the target what they are on the source, then start again."},
+		"Start the copy again from an empty target. Until then the target is whole as of the position that status shows."},
 	{RowType, "a column has a type that can't be carried",
 		"Changeover has no exact form for its values: MariaDB's COMPRESSED columns, YEAR(2), or a type newer than this version.",
 		"Change the column's type on the source, or leave the table out with tables.exclude; then start again."},
@@ -349,7 +350,7 @@ var Catalogue = []Entry{
 		"Changeover tries again by itself. If it stays so, check that the endpoint is the writer's."},
 	{LeaseHeld, "another process runs this migration",
 		"Its heartbeat is fresh. Two runners of one migration would hinder each other.",
-		"Use that one, or stop it: this one can start 3 s after its last heartbeat. To wait for that, start with --standby."},
+		"Use that one, or stop it: this one can start 3 s after its last heartbeat.."},
 	{LeaseLost, "another process has taken this migration over",
 		"This process was silent for longer than its lease, or was thought dead. Nothing that it still sends can change the target.",
 		"Nothing needs to be done: the other process goes on. Find out why this one was silent (stopped, no network, no CPU)."},
@@ -365,4 +366,7 @@ var Catalogue = []Entry{
 	{NotRunning, "no run of this migration answers",
 		"The command asks the running changeover run through its control API, and found none: it is not running on this machine, or was started with another state_dir.",
 		"Start changeover run -c FILE, or ask on the machine where it runs."},
+	{ControlListen, "the control API can't listen",
+		"Its address is in use, mostly by another run on this machine, or does not belong to this machine.",
+		"Give this migration a listen of its own (port 0 takes a free one), or end the other run."},
 }

@@ -57,6 +57,9 @@ type Session struct {
 	Pin *Pin
 }
 
+// MaxPacket is the largest packet that the protocol allows, in bytes.
+const MaxPacket = 1 << 30
+
 // ApplierMode is the sql_mode under which rows are written (design §6): what the source accepted
 // must be accepted again, and nothing may be bent to fit.
 const ApplierMode = "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -91,7 +94,8 @@ func config(e Endpoint, s Session) *mysql.Config {
 	c.AllowNativePasswords = true
 	c.InterpolateParams = true
 	c.MultiStatements = s.MultiStatements
-	c.Logger = &mysql.NopLogger{} // its errors are returned too; we log them once, with what was attempted
+	c.Logger = &mysql.NopLogger{}  // its errors are returned too; we log them once, with what was attempted
+	c.MaxAllowedPacket = MaxPacket // the server's own limit is what counts
 	c.Timeout = 10 * time.Second
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
 	for k, v := range s.Vars {

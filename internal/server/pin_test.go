@@ -1,0 +1,35 @@
+package server_test
+
+import (
+	"errors"
+	"testing"
+
+	"changeover/internal/sandbox"
+	"changeover/internal/sandbox/sandboxtest"
+	"changeover/internal/server"
+)
+
+func TestAPinKeepsToOneLifeOfAServer(t *testing.T) {
+	for _, flavor := range []sandbox.Flavor{sandbox.MySQL, sandbox.MariaDB} {
+		t.Run(string(flavor), func(t *testing.T) {
+			t.Parallel()
+			s := sandboxtest.Fresh(t, sandbox.Spec{Role: sandbox.Source, Flavor: flavor})
+			e := endpoint(t, s, sandbox.RDSLike)
+			pin := new(server.Pin)
+			for range 2 { // the pin is for all pools
+				if _, err := server.Dial(t.Context(), e, server.Session{Pin: pin}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(s.Kill(), s.Restart(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := server.Dial(t.Context(), e, server.Session{Pin: pin}); !errors.Is(err, server.ErrRestarted) {
+				t.Errorf("a connection to the next life: %v", err)
+			}
+			if _, err := server.Dial(t.Context(), e, server.Session{Pin: new(server.Pin)}); err != nil {
+				t.Errorf("another pin: %v", err)
+			}
+		})
+	}
+}
