@@ -241,3 +241,45 @@ func TestACopyTakesNoLocksAndSaysWhoItIs(t *testing.T) {
 		t.Error("no SELECT says that it is a chunk of this migration")
 	}
 }
+
+// A chunk whose read ended at its budget waits for its writer, perhaps for long. Were the rest of its
+// SELECT still open meanwhile, an ALTER of the application would wait for it, and behind the ALTER
+// everybody who uses the table.
+func TestACopyThatWaitsKeepsNobodyFromAlteringTheTable(t *testing.T) {
+	m := newMigration(t, sandboxtest.MySQLSource(t), sandboxtest.Target(t), "CREATE TABLE t (id INT PRIMARY KEY, v TEXT)",
+		// The rows grow, so the first ones say too little of the others' size, and budgets are filled.
+		fmt.Sprintf("INSERT INTO t SELECT seq, REPEAT('v', IF(seq < 1500, 10, 3000)) FROM %s", sequence(4000)))
+	x := m.start(Forever, func(o *Options) { o.CopyWorkers = 1 }, (*Runner).Pause)
+	x.streams()
+	hold, err := m.to.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer discard(hold)
+	if _, err := hold.ExecContext(t.Context(), "LOCK TABLES "+m.name+".t WRITE"); err != nil {
+		t.Fatal(err)
+	}
+	x.Resume()
+	eventually(t, "a chunk waits to be written", func() bool {
+		var n int
+		_ = hold.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_SCHEMA = ? AND LOCK_STATUS = 'PENDING'", m.name).Scan(&n)
+		return n > 0
+	})
+	eventually(t, "the copy lets go of the table", func() bool {
+		conn, err := m.from.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer discard(conn)
+		_, _ = conn.ExecContext(t.Context(), "SET SESSION lock_wait_timeout = 1")
+		_, err = conn.ExecContext(t.Context(), "ALTER TABLE t COMMENT 'altered'")
+		return err == nil
+	})
+	if _, err := hold.ExecContext(t.Context(), "UNLOCK TABLES"); err != nil {
+		t.Fatal(err)
+	}
+	x.wait("the table is copied", func(s Status) bool { return s.Phase == phaseStreaming })
+	x.catchUp()
+	x.mustStop()
+	m.equal()
+}

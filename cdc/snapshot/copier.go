@@ -668,6 +668,9 @@ func (r *reader) readOnce(ctx context.Context, w *wire, t *table, from row.Range
 		return nil, false, err
 	}
 	if w.broken {
+		// At once: its SELECT keeps the table from being altered, and behind a waiting ALTER stands
+		// everybody who uses it.
+		r.hangUp()
 		return got, whole, nil
 	}
 	return got, whole, w.exec("COMMIT")

@@ -79,7 +79,8 @@ func openDump(ctx context.Context, cfg dumpConfig, from Position) (*dump, error)
 
 // close may be called at any time, and more than once: a reading in progress ends with an error.
 // The server notices at its next write, a heartbeat away at most.
-func (d *dump) close() { _ = d.conn.Close() }
+// It is the network's connection that is closed: the layers above it are the reading goroutine's.
+func (d *dump) close() { _ = d.conn.Conn.Conn.Close() }
 
 func dialer(silence time.Duration) client.Dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -40,8 +40,13 @@ target: {host: %s, port: %d, user: admin, password_file: %q}
 databases: [%s]
 listen: 127.0.0.1:0
 `, src.Host, src.Port, src.PasswordFile(sandbox.Changeover), dst.Host, dst.Port, dst.PasswordFile(sandbox.Admin), database)
-	config := filepath.Join(dir, "changeover.yaml")
-	return &migration{l.tool, config}, os.WriteFile(config, []byte(text), 0o600)
+	m := l.migrationOf(dst)
+	return m, os.WriteFile(m.config, []byte(text), 0o600)
+}
+
+// migrationOf is the migration into dst, whether or not it is configured yet.
+func (l *lab) migrationOf(dst *host) *migration {
+	return &migration{l.tool, filepath.Join(dst.Dir, "migration", "changeover.yaml")}
 }
 
 // run is `changeover run` with more arguments.

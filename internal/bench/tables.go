@@ -23,7 +23,7 @@ func runTables(ctx context.Context, l *lab) (*section, error) {
 		about: []string{fmt.Sprintf("The same %s rows, in one table and in eight with %s ‰ of them. "+
 			"Loads under way are what the target's process list shows each 25 ms: in the last fifth of the time a copier "+
 			"that gives each table to one worker has one.", thousands(int64(l.rows())), strings.Trim(fmt.Sprint(shares), "[]"))},
-		head: []string{"copy", "time", "beside one table", "loads under way", "in the last fifth", "the last table to end began at"},
+		head: []string{"copy", "time", "beside one table", "loads under way", "in the last fifth", "the last table to end began at", "each writer busy, by status"},
 	}
 	if l.tool == "" {
 		return s, nil
@@ -45,7 +45,7 @@ func runTables(ctx context.Context, l *lab) (*section, error) {
 	for i, c := range cases {
 		wall := median(runs[i]).wall
 		s.row(c.name, seconds(wall), ratio(wall.Seconds(), one),
-			fmt.Sprintf("%.1f", seen[i].mean(0)), fmt.Sprintf("%.1f", seen[i].mean(0.8)), seen[i].lastBegan())
+			fmt.Sprintf("%.1f", seen[i].mean(0)), fmt.Sprintf("%.1f", seen[i].mean(0.8)), seen[i].lastBegan(), seen[i].shares())
 	}
 	late, eight := seen[1].mean(0.8)/seen[1].mean(0), median(runs[1]).wall.Seconds()
 	s.goal("loads under way in the last fifth, beside the mean", "≥ 0.80 ×", fmt.Sprintf("%.2f ×", late), late >= 0.8)
@@ -58,7 +58,7 @@ func (l *lab) copyWatched(ctx context.Context, src *host, database string) (usag
 	u, err := l.copyOnce(ctx, src, database, copier{copy: func(ctx context.Context, src, dst *host, database string) (usage, error) {
 		watch, stop := context.WithCancel(ctx)
 		done := make(chan struct{})
-		go func() { defer close(done); seen.watch(watch, dst) }()
+		go func() { defer close(done); seen.watch(watch, dst, l.migrationOf(dst)) }()
 		u, err := l.changeoverCopy(ctx, src, dst, database)
 		stop()
 		<-done
@@ -68,7 +68,10 @@ func (l *lab) copyWatched(ctx context.Context, src *host, database string) (usag
 }
 
 // loads is a series of looks at a target: which tables were being written.
-type loads struct{ samples []loadSample }
+type loads struct {
+	samples []loadSample
+	busy    []float64 // by the run's own account: each writer's share of the time
+}
 
 type loadSample struct {
 	at     time.Time
@@ -78,12 +81,18 @@ type loadSample struct {
 var loadedTable = regexp.MustCompile("(?is)^(?:/\\*.*?\\*/)?\\s*(?:LOAD|INSERT).*?INTO\\s+(?:TABLE\\s+)?`?\\w+`?\\.`?(activities\\d*)`?")
 
 // watch looks until ctx ends. What it can't see it leaves out: it is a sample.
-func (o *loads) watch(ctx context.Context, dst *host) {
+func (o *loads) watch(ctx context.Context, dst *host, m *migration) {
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		if s, err := lookAtLoads(ctx, dst); err == nil {
 			o.samples = append(o.samples, s)
+		}
+		if s, err := m.status(ctx); err == nil && s.Phase == "copying" {
+			o.busy = o.busy[:0]
+			for _, w := range s.Workers {
+				o.busy = append(o.busy, w.Busy)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -147,4 +156,12 @@ func (o *loads) lastBegan() string {
 		}
 	}
 	return "–"
+}
+
+func (o *loads) shares() string {
+	var all []string
+	for _, b := range o.busy {
+		all = append(all, fmt.Sprintf("%.0f %%", 100*b))
+	}
+	return strings.Join(all, ", ")
 }
