@@ -16,7 +16,8 @@ var ErrRestarted = errors.New("the server restarted, or is another one")
 
 // Pin keeps all connections of its pools to one life of one server, that of the first connection.
 // A server that comes back may have forgotten commits that it had answered; what its client
-// remembers of them must be dropped before it writes again. Safe for concurrent use.
+// remembers of them must be dropped before it writes again. Lives are told apart by the second in
+// which they began: a restart within a second of the start is not seen. Safe for concurrent use.
 type Pin struct {
 	mu   sync.Mutex
 	life string

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"changeover/internal/sandbox"
 	"changeover/internal/sandbox/sandboxtest"
@@ -21,6 +23,7 @@ func TestAPinKeepsToOneLifeOfAServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			outlive(t, s)
 			if err := errors.Join(s.Kill(), s.Restart(t.Context())); err != nil {
 				t.Fatal(err)
 			}
@@ -31,5 +34,24 @@ func TestAPinKeepsToOneLifeOfAServer(t *testing.T) {
 				t.Errorf("another pin: %v", err)
 			}
 		})
+	}
+}
+
+// outlive waits until the server's life is two seconds old: lives are told apart by the second in
+// which they began, and a server that starts and restarts within one looks the same.
+func outlive(t *testing.T, s *sandboxtest.Server) {
+	t.Helper()
+	db := s.DB(t, sandbox.Root)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		var name string
+		var uptime int
+		if err := db.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Uptime'").Scan(&name, &uptime); err != nil {
+			t.Fatal(err)
+		}
+		if uptime >= 2 {
+			return
+		}
 	}
 }
