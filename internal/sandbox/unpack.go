@@ -18,10 +18,7 @@ import (
 	"strings"
 )
 
-const (
-	debianMirror  = "http://ftp.example.org/debian"
-	debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-)
+const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 // packageSet is a group of Debian packages that are unpacked into one root.
 type packageSet struct {
@@ -150,9 +147,13 @@ func (a *apt) configure() error {
 			return err
 		}
 	}
+	from := mirror()
+	if from == "" {
+		return errors.New("apt's sources name no Debian archive: set CHANGEOVER_DEBIAN_MIRROR to the URL of one, which ends in /debian")
+	}
 	files := map[string]string{
 		"status":           "",
-		"etc/sources.list": fmt.Sprintf("deb [signed-by=%s] %s %s main\n", debianKeyring, mirror(), a.set.suite),
+		"etc/sources.list": fmt.Sprintf("deb [signed-by=%s] %s %s main\n", debianKeyring, from, a.set.suite),
 		// A file, not -o options: only a file can clear the machine's hooks, which expect to
 		// run as root on the system's own cache.
 		"etc/apt.conf": fmt.Sprintf(`#clear APT::Update::Pre-Invoke;
@@ -268,8 +269,8 @@ func (a *apt) extract(ctx context.Context, step Step) error {
 
 var aptURI = regexp.MustCompile(`\bhttps?://[^\s'"]+`)
 
-// mirror is the Debian mirror that this machine already uses, since that is the one it can
-// reach; else Debian's own.
+// mirror is the Debian mirror that this machine already uses, since that is the one it can reach;
+// empty if it uses none, as on Ubuntu.
 func mirror() string {
 	if m := os.Getenv("CHANGEOVER_DEBIAN_MIRROR"); m != "" {
 		return m
@@ -290,7 +291,7 @@ func mirror() string {
 			return uri
 		}
 	}
-	return debianMirror
+	return ""
 }
 
 // mirrorIn finds the first Debian archive in a sources file, one-line or deb822. Third parties
