@@ -2,6 +2,7 @@ package apply
 
 import (
 	"database/sql"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,10 @@ type proxy struct {
 	// swallow loses the server's next answer, with the connection; drop loses the client's next
 	// packet, so that the server never sees it.
 	swallow, drop atomic.Bool
+	// odds, unless 0, is how rarely any packet is lost with its connection: one in so many. Losses go
+	// by traffic, not by time: a clock that loses a packet every so often never lets a slow machine,
+	// whose tries are further apart, get through.
+	odds atomic.Int64
 	// deaf keeps the server's side open when a client is gone: the server doesn't notice.
 	deaf atomic.Bool
 
@@ -64,18 +69,23 @@ func (p *proxy) end(client, server net.Conn) {
 	}
 }
 
-// pipe copies until one side ends or lose is set.
+// pipe copies until one side ends, lose is set or a packet is unlucky.
 func (p *proxy) pipe(to, from net.Conn, lose *atomic.Bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		if err != nil || lose.CompareAndSwap(true, false) {
+		if err != nil || lose.CompareAndSwap(true, false) || p.unlucky() {
 			return
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
 	}
+}
+
+func (p *proxy) unlucky() bool {
+	odds := p.odds.Load()
+	return odds > 0 && rand.Int64N(odds) == 0
 }
 
 // cut ends all connections.

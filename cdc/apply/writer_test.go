@@ -111,35 +111,17 @@ func TestConnectionsCutAtRandomLoseAndDoubleNothing(t *testing.T) {
 	b := onTarget(t)
 	once := b.once()
 	p, db := b.lossy()
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			case <-time.After(time.Duration(60+i*37%150) * time.Millisecond):
-			}
-			switch i % 3 {
-			case 0:
-				p.cut()
-			case 1:
-				p.swallow.Store(true)
-			case 2:
-				p.drop.Store(true)
-			}
-		}
-	}()
 	w := b.writerVia(db, nil)
+	p.odds.Store(60) // making a connection takes some twenty packets, a batch two
 	var want []string
-	for i, end := 0, time.Now().Add(3*time.Second); time.Now().Before(end); i++ {
-		b.apply(w, b.tx(insert(once, fmt.Sprint(i))))
+	tries := 0
+	for i := range 250 {
+		tries += b.apply(w, b.tx(insert(once, fmt.Sprint(i)))).Tries
 		want = append(want, fmt.Sprint(i))
 	}
-	close(stop)
-	<-stopped
+	p.odds.Store(0)
 	b.want(once, want...)
-	t.Logf("%d batches", len(want))
+	t.Logf("%d batches sent %d times", len(want), tries)
 }
 
 func TestALockWaitThatTakesTooLongIsTriedAgain(t *testing.T) {
