@@ -93,21 +93,32 @@ func (s *Server) askPrepared(ctx context.Context, q *sql.Conn) error {
 func (s *Server) askTransactions(ctx context.Context, q *sql.Conn) error {
 	rows, err := records(ctx, q, `
 		SELECT t.trx_mysql_thread_id AS thread, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()) AS seconds,
-			p.USER AS user, LEFT(COALESCE(t.trx_query, ''), 80) AS query
+			LEFT(COALESCE(t.trx_query, ''), 80) AS query
 		FROM information_schema.INNODB_TRX t
-		LEFT JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id
 		WHERE t.trx_started < NOW() - INTERVAL 60 SECOND AND t.trx_mysql_thread_id > 0
 		ORDER BY t.trx_started
 		LIMIT 20`)
 	if errNumber(err) == 1227 {
 		return nil // no PROCESS: the rules on privileges say so
 	}
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	sessions, err := server.Processes(ctx, q)
+	if err != nil {
+		return err
+	}
+	users := map[int64]string{}
+	for _, p := range sessions {
+		users[int64(p.ID)] = p.User
+	}
 	for _, r := range rows {
+		thread := r.int("thread")
 		s.Long = append(s.Long, Transaction{
-			Thread: r.int("thread"), Open: time.Duration(r.int("seconds")) * time.Second, User: r["user"], Query: r["query"],
+			Thread: thread, Open: time.Duration(r.int("seconds")) * time.Second, User: users[thread], Query: r["query"],
 		})
 	}
-	return err
+	return nil
 }
 
 // askRDS asks for a setting that is no variable. Where the procedure isn't there, or isn't ours to

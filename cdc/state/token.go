@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"changeover/internal/fault"
+	"changeover/internal/server"
 )
 
 // Token is proof of a right to write: 32 hex digits, made afresh whenever the right changes hands
@@ -91,13 +92,17 @@ func checkLease(ctx context.Context, tx *sql.Tx, migration string, token Token) 
 // never used, so it doesn't matter which of the two sticks.
 func (l *Lease) ChangeToken(ctx context.Context, conn *sql.Conn, worker int) (Token, error) {
 	fresh := newToken()
-	err := transact(ctx, conn, func(tx *sql.Tx) error {
+	client, err := thisClient(ctx, conn)
+	if err != nil {
+		return fresh, wrap(fmt.Sprintf("change the token of worker %d", worker), err)
+	}
+	err = transact(ctx, conn, func(tx *sql.Tx) error {
 		// The worker's row first: this may wait long, and the lease's lock, which a taker waits
 		// for, should be held only for a moment.
 		q := newStatement("INSERT INTO `_changeover`.`worker` (migration, worker, token, session, client) VALUES (").
 			text(l.migration).sql(", ").int(int64(worker)).sql(", ").text(string(fresh)).
-			sql(", CONNECTION_ID(), " + thisClient + ") ON DUPLICATE KEY UPDATE token = ").text(string(fresh)).
-			sql(", session = CONNECTION_ID(), client = " + thisClient)
+			sql(", CONNECTION_ID(), ").text(client).sql(") ON DUPLICATE KEY UPDATE token = ").text(string(fresh)).
+			sql(", session = CONNECTION_ID(), client = ").text(client)
 		if _, err := exec(ctx, tx, q); err != nil {
 			return err
 		}
@@ -106,9 +111,27 @@ func (l *Lease) ChangeToken(ctx context.Context, conn *sql.Conn, worker int) (To
 	return fresh, wrap(fmt.Sprintf("change the token of worker %d", worker), err)
 }
 
-// thisClient is the address and port from which the session came. With the session's id it names
+// thisClient is the address and port from which conn's session came. With the session's id it names
 // the session for good: ids begin again when the server restarts.
-const thisClient = "COALESCE((SELECT HOST FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()), '')"
+func thisClient(ctx context.Context, conn *sql.Conn) (client string, err error) {
+	var id uint64
+	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
+		return "", err
+	}
+	client, _, err = clientOf(ctx, conn, id)
+	return client, err
+}
+
+// clientOf is where the session id came from; ok is false if there is none of that id.
+func clientOf(ctx context.Context, conn *sql.Conn, id uint64) (client string, ok bool, err error) {
+	all, err := server.Processes(ctx, conn)
+	for _, p := range all {
+		if p.ID == id {
+			return p.Host, true, err
+		}
+	}
+	return "", false, err
+}
 
 // EndSession kills the session that has the token of worker, if it is still there, conn's own
 // excepted; ended tells whether it was. It is for a session that no ChangeToken outwaits: its
@@ -123,10 +146,8 @@ func (l *Lease) EndSession(ctx context.Context, conn *sql.Conn, worker int) (end
 	if err := conn.QueryRowContext(ctx, q.String()).Scan(&session, &client); err != nil {
 		return false, ignoreNoRows(err)
 	}
-	q = newStatement("SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ").uint(session).
-		sql(" AND HOST = ").text(client)
-	if err := conn.QueryRowContext(ctx, q.String()).Scan(&session); err != nil {
-		return false, ignoreNoRows(err)
+	if found, ok, err := clientOf(ctx, conn, session); err != nil || !ok || found != client {
+		return false, err
 	}
 	if _, err = conn.ExecContext(ctx, newStatement("KILL ").uint(session).String()); err != nil && Number(err) != erNoSuchThread {
 		return false, err
