@@ -3,6 +3,7 @@ package row
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,8 @@ import (
 
 // Decoder makes rows from the images of one table map. It is for one goroutine at a time.
 type Decoder struct {
-	table *Table
+	table   *Table
+	columns []Column // the table's, as the source has them
 	// Values are put together here first, so that a row costs two allocations of the right size
 	// whatever its columns are.
 	scratch []byte
@@ -37,11 +39,39 @@ func NewDecoder(t *Table, m *replication.TableMapEvent, flavor server.Flavor) (*
 	if err := t.Supported(); err != nil {
 		return nil, err
 	}
-	if wrong := misfits(t, m, flavor); len(wrong) > 0 {
+	columns := sourceColumns(t, m, flavor)
+	if wrong := misfits(columns, m, flavor); len(wrong) > 0 {
 		return nil, fault.New(fault.StreamTable, "the binlog's columns don't fit %s.%s: %s",
 			t.Schema, t.Name, strings.Join(wrong, "; "))
 	}
-	return &Decoder{table: t, ends: make([]int, len(t.Columns))}, nil
+	return &Decoder{table: t, columns: columns, ends: make([]int, len(t.Columns))}, nil
+}
+
+// sourceColumns are the table's columns as the source has them. MariaDB's UUID, INET6 and INET4 are
+// text on a target that has no such types; the binlog still has their bytes, in a length that no
+// text of that column can have: CHAR(36) comes as 36 and VARCHAR as another type.
+func sourceColumns(t *Table, m *replication.TableMapEvent, flavor server.Flavor) []Column {
+	if flavor != server.MariaDB {
+		return t.Columns
+	}
+	own := map[string]struct {
+		length int
+		kind   Kind
+		typ    string
+	}{"char(36)": {uuidBytes, UUID, "uuid"}, "varchar(45)": {16, Inet, "inet6"}, "varchar(15)": {4, Inet, "inet4"}}
+	columns := t.Columns
+	for i := range t.Columns {
+		to, ok := own[t.Columns[i].ColumnType]
+		typ, length := realType(m.ColumnType[i], m.ColumnMeta[i])
+		if !ok || typ != mysql.MYSQL_TYPE_STRING || length != to.length {
+			continue
+		}
+		if &columns[0] == &t.Columns[0] {
+			columns = slices.Clone(columns)
+		}
+		columns[i].Kind, columns[i].Type = to.kind, to.typ
+	}
+	return columns
 }
 
 // Supported returns an error with the code RowType that names the columns that can't be carried.
@@ -59,19 +89,19 @@ func (t *Table) Supported() error {
 		t.Schema, t.Name, strings.Join(bad, ", "))
 }
 
-// misfits says what is wrong with each column of m that isn't the table's.
-func misfits(t *Table, m *replication.TableMapEvent, flavor server.Flavor) []string {
+// misfits says what is wrong with each column of m that isn't the source's.
+func misfits(columns []Column, m *replication.TableMapEvent, flavor server.Flavor) []string {
 	var wrong []string
 	names, unsigned := m.ColumnNameString(), m.UnsignedMap()
-	for i := range t.Columns {
-		c := &t.Columns[i]
+	for i := range columns {
+		c := &columns[i]
 		switch isUnsigned, known := unsigned[i]; {
 		case !c.fits(m.ColumnType[i], m.ColumnMeta[i], flavor):
 			wrong = append(wrong, fmt.Sprintf("%s is %s, the binlog has type %d (%#x)",
 				c.Name, c.ColumnType, m.ColumnType[i], m.ColumnMeta[i]))
 		case c.Kind == Int && c.Type != "year" && known && isUnsigned != c.Unsigned:
 			wrong = append(wrong, c.Name+" differs in its sign")
-		case len(names) == len(t.Columns) && !strings.EqualFold(names[i], c.Name):
+		case len(names) == len(columns) && !strings.EqualFold(names[i], c.Name):
 			wrong = append(wrong, fmt.Sprintf("column %d is %s, the binlog has %s", i+1, c.Name, names[i]))
 		}
 	}
@@ -169,7 +199,7 @@ func (d *Decoder) Row(image []any) (Row, error) {
 	for i, v := range image {
 		var err error
 		if v != nil {
-			if buf, err = appendValue(buf, &d.table.Columns[i], v); err != nil {
+			if buf, err = appendValue(buf, &d.columns[i], v); err != nil {
 				return nil, fmt.Errorf("decode %s.%s column %s: %w", d.table.Schema, d.table.Name, d.table.Columns[i].Name, err)
 			}
 		}
