@@ -21,9 +21,9 @@ func runTables(ctx context.Context, l *lab) (*section, error) {
 	s := &section{
 		title: "Copy of eight tables of uneven size",
 		about: []string{fmt.Sprintf("The same %s rows, in one table and in eight with %s ‰ of them. "+
-			"Loads under way are what the target's process list shows each 25 ms: in the last fifth of the time a copier "+
-			"that gives each table to one worker has one.", thousands(int64(l.rows())), strings.Trim(fmt.Sprint(shares), "[]"))},
-		head: []string{"copy", "time", "beside one table", "loads under way", "in the last fifth", "the last table to end began at", "each writer busy, by status"},
+			"Writes under way are the loads and index builds that the target's process list shows each 25 ms, up to the last load: "+
+			"in the last fifth of that time a copier that gives each table to one worker has one.", thousands(int64(l.rows())), strings.Trim(fmt.Sprint(shares), "[]"))},
+		head: []string{"copy", "time", "beside one table", "writes under way", "in the last fifth", "the last table to end began at", "each writer busy, by status"},
 	}
 	if l.tool == "" {
 		return s, nil
@@ -48,7 +48,7 @@ func runTables(ctx context.Context, l *lab) (*section, error) {
 			fmt.Sprintf("%.1f", seen[i].mean(0)), fmt.Sprintf("%.1f", seen[i].mean(0.8)), seen[i].lastBegan(), seen[i].shares())
 	}
 	late, eight := seen[1].mean(0.8)/seen[1].mean(0), median(runs[1]).wall.Seconds()
-	s.goal("loads under way in the last fifth, beside the mean", "≥ 0.80 ×", fmt.Sprintf("%.2f ×", late), late >= 0.8)
+	s.goal("writes under way in the last fifth, beside the mean", "≥ 0.80 ×", fmt.Sprintf("%.2f ×", late), late >= 0.8)
 	s.goal("eight tables beside one", "≤ 1.25 ×", ratio(eight, one), eight <= 1.25*one)
 	return s, nil
 }
@@ -75,8 +75,11 @@ type loads struct {
 
 type loadSample struct {
 	at     time.Time
-	tables []string // one entry for each statement
+	tables []string // one entry for each statement that loads rows
+	builds int      // of indexes: a table that is through has its own built by a writer, while others are loaded
 }
+
+var indexBuild = regexp.MustCompile(`(?is)^(?:/\*.*?\*/)?\s*ALTER\s+TABLE\s.*\bADD\b`)
 
 var loadedTable = regexp.MustCompile("(?is)^(?:/\\*.*?\\*/)?\\s*(?:LOAD|INSERT).*?INTO\\s+(?:TABLE\\s+)?`?\\w+`?\\.`?(activities\\d*)`?")
 
@@ -124,12 +127,14 @@ func lookAtLoads(ctx context.Context, dst *host) (loadSample, error) {
 		}
 		if m := loadedTable.FindStringSubmatch(info); m != nil {
 			s.tables = append(s.tables, m[1])
+		} else if indexBuild.MatchString(info) {
+			s.builds++
 		}
 	}
 	return s, rows.Err()
 }
 
-// mean is how many loads were under way, on average, after the given part of the time.
+// mean is how many writes were under way, on average, after the given part of the time.
 func (o *loads) mean(from float64) float64 {
 	late := o.samples[int(from*float64(len(o.samples))):]
 	if len(late) == 0 {
@@ -137,7 +142,7 @@ func (o *loads) mean(from float64) float64 {
 	}
 	n := 0
 	for _, s := range late {
-		n += len(s.tables)
+		n += len(s.tables) + s.builds
 	}
 	return float64(n) / float64(len(late))
 }
