@@ -152,6 +152,10 @@ func (m *migration) on(db *sql.DB, statements ...string) {
 
 var autoIncrement = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
+// A column that was made with an explicit collation, as every column of a copied table is, shows
+// its charset too.
+var charsetOfCollation = regexp.MustCompile(` CHARACTER SET \w+ COLLATE`)
+
 // create is a table's definition, without the next number.
 func (m *migration) create(db *sql.DB, table string) string {
 	m.t.Helper()
@@ -159,7 +163,7 @@ func (m *migration) create(db *sql.DB, table string) string {
 	if err := db.QueryRow("SHOW CREATE TABLE "+server.Name(m.name, table)).Scan(&name, &text); err != nil {
 		m.t.Errorf("%s: %v", table, err)
 	}
-	return autoIncrement.ReplaceAllString(text, "")
+	return charsetOfCollation.ReplaceAllString(autoIncrement.ReplaceAllString(text, ""), " COLLATE")
 }
 
 // sameTables compares definitions, and that neither side has a table more.

@@ -1,0 +1,2 @@
+INSERT INTO shapes VALUES (1,1,ST_GeomFromText('POINT(1 2)'),ST_GeomFromText('POINT(29 30)',4326),ST_GeomFromText('LINESTRING(0 0,1 1,2 5)')), (2,2,ST_GeomFromText('POINT(-0.0 1e300)'),ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1),POLYGON((0 0,0 1,1 1,0 0)))'),NULL), (3,3,NULL,NULL,NULL), (4,4,ST_GeomFromText('POINT(39 92)'),ST_GeomFromText('MULTIPOINT((0 0),(1 2))'),NULL);
+INSERT INTO places VALUES (1,1,ST_GeomFromText('POINT(1 2)',4326)), (2,2,ST_GeomFromText('POINT(-45.5 170.25)',4326)), (3,3,ST_GeomFromText('POINT(0 0)',4326));

@@ -1,0 +1,1 @@
+CREATE TABLE docs (id INT PRIMARY KEY, touch INT NOT NULL, j JSON, k JSON);

@@ -1,0 +1,1 @@
+CREATE TABLE sets (id INT PRIMARY KEY, touch INT NOT NULL, e ENUM('a','b,c','it''s','日本','back\\slash','"q"'), f ENUM('','x'), s SET('a','it''s','日','\\','"'), n ENUM('2','1') NOT NULL, l ENUM('é','ü') CHARACTER SET latin1) DEFAULT CHARSET=utf8mb4;

@@ -1,0 +1,10 @@
+INSERT INTO mb4 VALUES (1,1,'','','',''), (2,2,'a  ','a  ','a  ','a '), (3,3,'日本😀','😀𝄞é','ñ\\N\0\Z\n\r\t\'"','\\'), (4,4,NULL,NULL,NULL,NULL), (5,5,'NULL','\\N','\\','%_'), (6,6,' x','\t','\n','\r\n'), (7,7,'a\0','a\0','\0','\0\0'), (8,8,'x','y',REPEAT('日',2000),REPEAT('😀x',30000));
+INSERT INTO mb3 VALUES (1,1,'','',''), (2,2,'日本','é ','ñ\\N\0\Z'), (3,3,NULL,NULL,NULL);
+INSERT INTO la1 VALUES (1,1,_latin1 0xE9FF80,_latin1 0xFF5C27,_latin1 0x00815C), (2,2,'','a ','\\'), (3,3,NULL,NULL,NULL);
+INSERT INTO sj VALUES (1,1,_sjis 0x835C,_sjis 0x835C5C,_sjis 0x955C8FAC), (2,2,_sjis 0xB1B2,_sjis 0x8140,'\\'), (3,3,NULL,'',NULL);
+INSERT INTO gb VALUES (1,1,_gbk 0xBF5C,_gbk 0xD55C27,_gbk 0x815C), (2,2,'','a ','\\'), (3,3,NULL,NULL,NULL);
+INSERT INTO u16 VALUES (1,1,'日','a','é'), (2,2,'😀','\\',' '), (3,3,NULL,'',NULL), (4,4,_utf16 0x005C005C,_utf16 0x00270022,_utf16 0x0000000A);
+INSERT INTO u2 VALUES (1,1,'日','a','é'), (2,2,'x','\\',' '), (3,3,NULL,'',NULL), (4,4,_ucs2 0x005C005C,_ucs2 0x00270022,_ucs2 0x0000000A);
+INSERT INTO asc7 VALUES (1,1,'a\\','\0\Z',REPEAT('\'',300)), (2,2,'','',''), (3,3,NULL,NULL,NULL);
+INSERT INTO bin VALUES (1,1,'','','','',''), (2,2,x'0000000000000000',x'00',x'00',x'00',x'00'), (3,3,x'6100620000',REPEAT(x'FF00',127),x'5C4E275C5A0A0D09',REPEAT(x'005C27FF',1000),x'2000'), (4,4,'ab  ','ab  ','ab  ','ab  ','ab '), (5,5,NULL,NULL,NULL,NULL,NULL), (6,6,x'FFFFFFFFFFFFFF00',x'5C',x'FFFE00',x'EFBBBF',x'1D1E1F');
+INSERT INTO mixed VALUES (1,1,'ä',_utf16le 0x3DD800DE,_utf32 0x0001F600,_cp1251 0xCFF0E8,_big5 0xA440A55C,_eucjpms 0xC6FCCBDC,'Ä'), (2,2,'','','','','','',''), (3,3,NULL,NULL,NULL,NULL,NULL,NULL,NULL);

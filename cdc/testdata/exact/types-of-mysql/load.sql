@@ -1,0 +1,1 @@
+/*!90000 INSERT INTO vectors VALUES (1,1,TO_VECTOR('[1,-0,3.5]'),TO_VECTOR('[1,2]')), (2,2,NULL,TO_VECTOR('[0.5]')), (3,3,TO_VECTOR('[3e38,1.5,0.1]'),NULL) */;

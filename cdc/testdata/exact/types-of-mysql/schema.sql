@@ -1,0 +1,1 @@
+/*!90000 CREATE TABLE vectors (id INT PRIMARY KEY, touch INT NOT NULL, v VECTOR(3), w VECTOR) */;
