@@ -241,7 +241,8 @@ func (c *catalog) finishHeld(ctx context.Context, n schedule.Name, e *entry) err
 		return err
 	}
 	c.setState(e, state.Indexing)
-	if err := c.build(ctx, n); err != nil {
+	// The copier's goroutines come here too: without room the table waits for it, like a chunk.
+	if err := c.r.patiently(ctx, indexWaits, func() error { return c.build(ctx, n) }); err != nil {
 		return err
 	}
 	if err := c.r.store.SetTableState(ctx, e.id, state.Complete); err != nil {

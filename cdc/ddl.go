@@ -35,15 +35,58 @@ import (
 //	             └── crash: catalog.load settles it (settle), before anything is copied or streamed
 type ddlRunner struct {
 	r *Runner
+	// decided is what an operator said of statements that could not be carried.
+	decided map[string]state.Decision
 }
 
 func newDDLRunner(r *Runner) *ddlRunner { return &ddlRunner{r: r} }
 
-// pass takes a statement of the stream: runs it, or leaves it out, or refuses it.
+// loadDecisions reads what was decided while nobody ran.
+func (d *ddlRunner) loadDecisions(ctx context.Context) error {
+	all, err := d.r.store.Decisions(ctx)
+	if err != nil {
+		return err
+	}
+	d.decided = map[string]state.Decision{}
+	for _, one := range all {
+		if one.Action != state.Undecided {
+			d.decided[one.ID] = one
+		}
+	}
+	return nil
+}
+
+// pass takes a statement of the stream: runs it, or leaves it out, or refuses it. What was refused
+// is written down, and with it what an operator may decide.
 func (d *ddlRunner) pass(ctx context.Context, f *feeder, tx *source.Tx) error {
+	decided, ok := d.decided[tx.ID]
+	err := d.passAs(ctx, f, tx, decided)
+	switch {
+	case fault.Is(err, fault.StreamDDL) && ctx.Err() == nil:
+		st := tx.Statement
+		if err := d.r.store.Refuse(ctx, state.Decision{ID: tx.ID, Statement: st.SQL, Schema: st.Schema, Reason: err.Error()}); err != nil {
+			return err
+		}
+	case err == nil && ok:
+		return d.r.store.ForgetDecision(ctx, tx.ID)
+	}
+	return err
+}
+
+// passAs is pass under a decision, if there is one.
+func (d *ddlRunner) passAs(ctx context.Context, f *feeder, tx *source.Tx, decided state.Decision) error {
 	st, c := tx.Statement, d.r.catalog
-	class := source.Classify(st.SQL, st.Schema, d.r.flavor)
-	run, err := d.concerns(class, st)
+	class := d.r.classify(d.names(tx), st.Schema)
+	run, err := false, error(nil)
+	switch decided.Action {
+	case state.Skip:
+		d.r.log.Warn().Str("id", tx.ID).Str("statement", brief(st.SQL)).Msg("a DDL is left out, as decided")
+	case state.RunOther:
+		run = true
+		d.r.log.Warn().Str("id", tx.ID).Str("statement", brief(st.SQL)).Str("instead", brief(decided.Other)).Msg("another DDL runs in the place of the source's, as decided")
+	default:
+		run, err = d.concerns(class, st)
+	}
 	if err != nil {
 		return err
 	}
@@ -67,7 +110,7 @@ func (d *ddlRunner) pass(ctx context.Context, f *feeder, tx *source.Tx) error {
 	}
 	// The statement may name an index that the source has and the target has not yet.
 	var release func()
-	err = d.patiently(ctx, func() (err error) {
+	err = d.r.patiently(ctx, ddlWorker, func() (err error) {
 		release, err = c.holdIndexes(ctx, touches, st.SQL)
 		return err
 	})
@@ -82,7 +125,7 @@ func (d *ddlRunner) pass(ctx context.Context, f *feeder, tx *source.Tx) error {
 		}
 		f.forget()
 		var made []outcome
-		err := d.patiently(ctx, func() (err error) {
+		err := d.r.patiently(ctx, ddlWorker, func() (err error) {
 			made, err = c.outcomes(ctx, class, before)
 			return err
 		})
@@ -123,6 +166,10 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 		return false, nil
 	case class.Kind == source.TableDDL:
 		in, err := d.tablesInScope(class, st)
+		if in && err == nil && d.renamesViews(class) {
+			d.r.log.Info().Str("statement", brief(st.SQL)).Msg("a view's new name is read from the source at the cutover")
+			return false, nil
+		}
 		if in && err == nil && !d.r.cascadesLogged && cascades(st.SQL) {
 			return false, fault.New(fault.Cascade, "the stream makes a foreign key with an action: %s", brief(st.SQL))
 		}
@@ -136,6 +183,29 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 		return false, nil
 	}
 	return false, fault.New(fault.StreamDDL, "a statement that Changeover does not know: %s", brief(st.SQL))
+}
+
+// classify tells what a statement is, its names as the servers keep them.
+func (r *Runner) classify(text, database string) source.Class {
+	class := source.Classify(text, database, r.flavor)
+	fold := func(n *source.Name) { n.Schema, n.Table = r.folded(n.Schema), r.folded(n.Table) }
+	for i := range class.Tables {
+		fold(&class.Tables[i])
+	}
+	for i := range class.Renames {
+		fold(&class.Renames[i].From)
+		fold(&class.Renames[i].To)
+	}
+	class.Database = r.folded(class.Database)
+	return class
+}
+
+// folded is a database's or table's name as the servers keep it.
+func (r *Runner) folded(name string) string {
+	if r.foldsNames {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 // cascades tells whether a statement makes a foreign key that changes rows of another table. Words
@@ -176,8 +246,34 @@ func (d *ddlRunner) tablesInScope(class source.Class, st *source.Statement) (boo
 	return in > 0, nil
 }
 
+// renamesViews tells whether a RENAME TABLE is of views alone: what is no table of the migration
+// at this position of the stream can be nothing else.
+func (d *ddlRunner) renamesViews(class source.Class) bool {
+	if class.Verb != "RENAME TABLE" || d.r.catalog == nil {
+		return false
+	}
+	return !slices.ContainsFunc(class.Renames, func(rn source.Rename) bool {
+		return d.r.catalog.table(schedule.Name{Schema: rn.From.Schema, Table: rn.From.Table}) != nil
+	})
+}
+
+// names is the text that says which tables a statement is about: the source's, unless that is not
+// understood and another runs in its place.
+func (d *ddlRunner) names(tx *source.Tx) string {
+	st := tx.Statement
+	decided := d.decided[tx.ID]
+	if decided.Action == state.RunOther && d.r.classify(st.SQL, st.Schema).Kind != source.TableDDL {
+		return decided.Other
+	}
+	return st.SQL
+}
+
 // statement is what is to run on the target.
-func (d *ddlRunner) statement(st *source.Statement, class source.Class) string {
+func (d *ddlRunner) statement(tx *source.Tx, class source.Class) string {
+	if decided := d.decided[tx.ID]; decided.Action == state.RunOther {
+		return decided.Other
+	}
+	st := tx.Statement
 	if class.Verb != "DROP TABLE" {
 		return st.SQL
 	}
@@ -204,7 +300,7 @@ type intentContext struct {
 // An intent that an earlier run left, and that was not settled, has not run.
 func (d *ddlRunner) once(ctx context.Context, tx *source.Tx, class source.Class, before []past) error {
 	var intended *schema.Fingerprint // once it is committed
-	return d.patiently(ctx, func() error {
+	return d.r.patiently(ctx, ddlWorker, func() error {
 		conn, err := d.session(ctx)
 		if err != nil {
 			return err
@@ -227,20 +323,24 @@ func (d *ddlRunner) once(ctx context.Context, tx *source.Tx, class source.Class,
 	})
 }
 
-// patiently repeats fn while the target is away, or gives way to others.
-func (d *ddlRunner) patiently(ctx context.Context, fn func() error) error {
+// patiently repeats fn while the target is away, has no room, or gives way to others; status says
+// so under the name who.
+func (r *Runner) patiently(ctx context.Context, who int, fn func() error) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 50*time.Millisecond, 5*time.Second
-	defer d.r.waiting(ddlWorker, nil)
+	defer r.waiting(who, nil)
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := fn()
-		if err != nil && (ctx.Err() != nil || !state.Lost(err) && !state.Conflict(err)) {
+		if err != nil && (ctx.Err() != nil || !state.Lost(err) && !state.Conflict(err) && !state.Full(err)) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(pauses), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
-		d.r.waiting(ddlWorker, err)
-		d.r.log.Warn().Err(err).Msg("a DDL was interrupted; it goes on as soon as the target answers")
+		if state.Full(err) {
+			err = fault.New(fault.ApplyFull, "%w", err)
+		}
+		r.waiting(who, err)
+		r.log.Warn().Err(err).Msg("a DDL did not get through; it is tried again until the target takes it")
 	}))
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -273,7 +373,7 @@ func (d *ddlRunner) intend(ctx context.Context, tx *source.Tx, now schema.Finger
 	if err := d.r.store.ClearIntent(ctx, tx.ID); err != nil {
 		return err
 	}
-	return d.r.store.WriteIntent(ctx, state.Intent{ID: tx.ID, Statement: tx.Statement.SQL, Session: vars, Fingerprint: fp})
+	return d.r.store.WriteIntent(ctx, state.Intent{ID: tx.ID, Statement: d.names(tx), Session: vars, Fingerprint: fp})
 }
 
 // settle finds out what became of the statements that an earlier run was in the middle of, and
@@ -291,7 +391,7 @@ func (d *ddlRunner) settle(ctx context.Context) (map[string]bool, error) {
 		return nil, err
 	}
 	var conn *sql.Conn
-	err = d.patiently(ctx, func() (err error) { conn, err = d.session(ctx); return err })
+	err = d.r.patiently(ctx, ddlWorker, func() (err error) { conn, err = d.session(ctx); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -316,7 +416,7 @@ func (d *ddlRunner) settleOne(ctx context.Context, in state.Intent) (ran bool, e
 	if err := errors.Join(json.Unmarshal(in.Fingerprint, &was), json.Unmarshal(in.Session, &with)); err != nil {
 		return false, err
 	}
-	class := source.Classify(in.Statement, with.Schema, d.r.flavor)
+	class := d.r.classify(in.Statement, with.Schema)
 	now, err := d.fingerprint(ctx, class)
 	twice := class.Kind == source.DatabaseDDL // may be run again, and is
 	if err != nil || was.Equal(now) && !twice {
@@ -361,16 +461,18 @@ func (d *ddlRunner) session(ctx context.Context) (*sql.Conn, error) {
 // server may take hours to notice. One that runs a statement is let end by itself: the statement
 // may be near its end.
 func (d *ddlRunner) endIdle(ctx context.Context, conn *sql.Conn) error {
-	var id uint64
-	err := conn.QueryRowContext(ctx, "SELECT ID FROM information_schema.PROCESSLIST WHERE ID = IS_USED_LOCK(?) AND COMMAND = 'Sleep'",
-		ddlLock(d.r.opts.Migration)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
+	var id sql.NullInt64
+	if err := conn.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?)", ddlLock(d.r.opts.Migration)).Scan(&id); err != nil || !id.Valid {
+		return err
 	}
+	all, err := server.Processes(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if _, err = conn.ExecContext(ctx, fmt.Sprintf("KILL %d", id)); state.Number(err) == erNoSuchThread {
+	if !slices.ContainsFunc(all, func(p server.Process) bool { return p.ID == uint64(id.Int64) && p.Command == "Sleep" }) {
+		return nil
+	}
+	if _, err = conn.ExecContext(ctx, fmt.Sprintf("KILL %d", id.Int64)); state.Number(err) == erNoSuchThread {
 		return nil
 	}
 	return err
@@ -393,11 +495,11 @@ func (d *ddlRunner) run(ctx context.Context, conn *sql.Conn, tx *source.Tx, clas
 	if err := d.setUp(ctx, conn, tx.Statement); err != nil {
 		return err
 	}
-	text := d.statement(tx.Statement, class)
+	text := d.statement(tx, class)
 	d.r.waiting(ddlWorker, fmt.Errorf("the target runs %s", brief(text)))
 	defer d.r.waiting(ddlWorker, nil)
 	_, err := conn.ExecContext(ctx, "/* changeover ddl */ "+text)
-	if err == nil || state.Lost(err) || state.Conflict(err) || ctx.Err() != nil {
+	if err == nil || state.Lost(err) || state.Conflict(err) || state.Full(err) || ctx.Err() != nil {
 		return err
 	}
 	if class.Kind == source.DatabaseDDL && (state.Number(err) == erDatabaseExists || state.Number(err) == erNoDatabase) {
@@ -447,8 +549,8 @@ func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statem
 			d.r.log.Debug().Err(err).Str("set", set).Msg("a session setting of the source can't be had")
 		}
 	}
-	if d.hasDatabase(st.Schema) {
-		if _, err := conn.ExecContext(ctx, "USE "+server.Name(st.Schema)); err != nil {
+	if database := d.r.folded(st.Schema); d.hasDatabase(database) {
+		if _, err := conn.ExecContext(ctx, "USE "+server.Name(database)); err != nil {
 			return err
 		}
 	}

@@ -250,7 +250,7 @@ func TestATargetWithoutRoomIsWaitedForAndSaidSo(t *testing.T) {
 		fmt.Sprintf("INSERT INTO big SELECT seq, REPEAT('x', 7000) FROM %s", sequence(2000)),
 		"CREATE TABLE numbers (n BIGINT NOT NULL, v VARBINARY(8000) NOT NULL)")
 	target.Exec(t, "CREATE DATABASE ballast", "CREATE TABLE ballast.a (id INT PRIMARY KEY AUTO_INCREMENT, v LONGBLOB)",
-		"CREATE TABLE ballast.b LIKE ballast.a")
+		"CREATE TABLE ballast.b LIKE ballast.a", "CREATE TABLE ballast.c LIKE ballast.a")
 	m.ballast("a", 42)
 	full := func(s Status) bool { return strings.Contains(strings.Join(s.Waiting, " "), fault.ApplyFull.String()) }
 	nobody := func(s Status) bool { return len(s.Waiting) == 0 }
@@ -271,6 +271,13 @@ func TestATargetWithoutRoomIsWaitedForAndSaidSo(t *testing.T) {
 	r.until("a full target in the stream", full)
 	target.Exec(t, "DROP TABLE ballast.b")
 	r.until("the stream's going on", nobody)
+	r.applied(2)
+
+	m.ballast("c", 1000)
+	m.exec("ALTER TABLE big ADD KEY (v(700))")
+	r.until("a full target in a DDL", full)
+	target.Exec(t, "DROP TABLE ballast.c")
+	r.until("the DDL's going on", nobody)
 	r.applied(2)
 	r.end()
 	m.mustRun(CaughtUp)

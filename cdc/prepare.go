@@ -214,7 +214,7 @@ func (r *Runner) scanTo(ctx context.Context, reader *source.Reader, mark uint64)
 			}
 		}
 		if tx.Statement != nil {
-			if run, err := d.concerns(source.Classify(tx.Statement.SQL, tx.Statement.Schema, r.flavor), tx.Statement); err != nil || run {
+			if run, err := d.concerns(r.classify(tx.Statement.SQL, tx.Statement.Schema), tx.Statement); err != nil || run {
 				return run, err
 			}
 		}

@@ -92,16 +92,19 @@ type Runner struct {
 	flavor   server.Flavor
 	// cascadesLogged: what a foreign key's action changes is in the source's binlog.
 	cascadesLogged bool
-	lease          *state.Lease
-	tokens         []state.Token // of this lease and those before a start over
-	store          *state.Store
-	marks          *state.Watermarker
-	flow           *schedule.Flow
-	copier         *snapshot.Copier
-	reader         *source.Reader
-	ddl            *ddlRunner
-	target         *target
-	catalog        *catalog
+	// foldsNames: both servers keep names in lower case (lower_case_table_names), but statements in the
+	// binlog are as they were written.
+	foldsNames bool
+	lease      *state.Lease
+	tokens     []state.Token // of this lease and those before a start over
+	store      *state.Store
+	marks      *state.Watermarker
+	flow       *schedule.Flow
+	copier     *snapshot.Copier
+	reader     *source.Reader
+	ddl        *ddlRunner
+	target     *target
+	catalog    *catalog
 
 	position *source.Position // of the applied transactions; under the flow's lock
 
@@ -248,6 +251,9 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 	if v, err := server.ParseVersion(from.Version); err == nil {
 		r.cascadesLogged = from.Flavor == server.MySQL && v.AtLeast(9, 6, 0)
 	}
+	if err := r.src.QueryRowContext(ctx, "SELECT @@GLOBAL.lower_case_table_names <> 0").Scan(&r.foldsNames); err != nil {
+		return err
+	}
 	r.log.Info().Str("source", from.Version).Str("target", to.Version).Msg("connected")
 	return nil
 }
@@ -354,6 +360,9 @@ func (r *Runner) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.sameSource(ctx, position); err != nil {
+		return err
+	}
 	s := schedule.New(schedule.Options{Workers: r.opts.ApplyWorkers, BatchBytes: 2 << 20, BatchChanges: 4000,
 		TouchedBytes: max(1<<20, r.opts.Memory/16), Applied: r.appliedTo(&position)}, pos.Seq)
 	target, err := newTarget(ctx, r)
@@ -376,7 +385,36 @@ func (r *Runner) load(ctx context.Context) error {
 		return err
 	}
 	r.ddl = newDDLRunner(r)
+	if err := r.ddl.loadDecisions(ctx); err != nil {
+		target.close()
+		return err
+	}
 	return nil
+}
+
+// sameSource refuses another server than the one that the migration began with if the position is a
+// file and an offset: those are that server's own. By GTID the reader compares what each one has.
+func (r *Runner) sameSource(ctx context.Context, position source.Position) error {
+	if position.IsGTID() {
+		return nil
+	}
+	m, _, err := r.store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	var before server.Identity
+	if err := json.Unmarshal([]byte(m.Source), &before); err != nil {
+		return fmt.Errorf("read the source's identity as the migration began: %w", err)
+	}
+	now, err := server.Identify(ctx, r.src)
+	if err != nil {
+		return err
+	}
+	if server.Same(before, now) {
+		return nil
+	}
+	return fault.New(fault.StreamIdentity, "another server answers at %s (%s, the migration began with %s), and %s is no position of it",
+		r.opts.Source.Addr(), now.UUID, before.UUID, position.String())
 }
 
 // appliedTo moves position forward. It is called for each transaction in stream order, once it and

@@ -27,6 +27,7 @@ const (
 const (
 	stateWaits = -1 - iota // a write of the state
 	runWaits               // the whole run, to start over
+	indexWaits             // an index that is built after the rows
 )
 
 // target is the snapshot's way into the target: chunk writers, each with its own connection.

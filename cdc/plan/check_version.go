@@ -61,10 +61,27 @@ func crossing(f *Facts) []Finding {
 
 func letterCase(f *Facts) []Finding {
 	s, t := f.Source.Vars["lower_case_table_names"], f.Target.Vars["lower_case_table_names"]
+	if s == t && s != "0" {
+		return foldedNames(f)
+	}
 	if s == t {
 		return nil
 	}
 	return one(fault.LetterCase, Block, Both, "lower_case_table_names is %s on the source and %s on the target", s, t)
+}
+
+// foldedNames: servers that keep names in lower case know no others, so the configuration must have
+// them as they are kept.
+func foldedNames(f *Facts) []Finding {
+	var findings []Finding
+	for _, db := range f.Config.Databases {
+		if db != strings.ToLower(db) {
+			findings = append(findings, Finding{Code: fault.LetterCase, Severity: Block, Side: Both, Object: db,
+				Detail: fmt.Sprintf("lower_case_table_names is %s on both servers, which keep the database %s as %s", f.Source.Vars["lower_case_table_names"], db, strings.ToLower(db)),
+				Remedy: fmt.Sprintf("Write %s in the configuration.", strings.ToLower(db))})
+		}
+	}
+	return findings
 }
 
 // modes is a sql_mode without what only names a combination of others.

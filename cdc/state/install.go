@@ -114,6 +114,8 @@ var tables = map[Role][]string{
 		create("definition", "table_id BIGINT UNSIGNED NOT NULL, ddl LONGBLOB NOT NULL, PRIMARY KEY (migration, table_id)"),
 		create("intent", "id VARBINARY(255) NOT NULL, statement LONGBLOB NOT NULL, session LONGBLOB NOT NULL,"+
 			" fingerprint LONGBLOB NOT NULL, written DATETIME(6) NOT NULL, PRIMARY KEY (migration, id)"),
+		create("decision", "id VARBINARY(255) NOT NULL, statement LONGBLOB NOT NULL, default_schema VARCHAR(64) NOT NULL,"+
+			" reason LONGBLOB NOT NULL, action VARCHAR(8) NOT NULL, other LONGBLOB NOT NULL, written DATETIME(6) NOT NULL, PRIMARY KEY (migration, id)"),
 		create("journal", "n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, at DATETIME(6) NOT NULL,"+
 			" kind VARCHAR(64) NOT NULL, text TEXT NOT NULL, PRIMARY KEY (n), KEY migration (migration, n)"),
 	},

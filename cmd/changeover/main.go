@@ -128,6 +128,7 @@ func commands(g *globals) []*cobra.Command {
 		newPlanCommand(g),
 		newRunCommand(g),
 		newStatusCommand(g),
+		newDDLCommand(g),
 		newPauseCommand(g),
 		newResumeCommand(g),
 		newDemoCommand(),
