@@ -39,7 +39,12 @@ func (m *migration) begin(o Options) *live {
 // until waits until the status is as ok says.
 func (r *live) until(what string, ok func(Status) bool) Status {
 	r.m.t.Helper()
-	deadline := time.After(time.Minute)
+	return r.within(time.Minute, what, ok)
+}
+
+func (r *live) within(limit time.Duration, what string, ok func(Status) bool) Status {
+	r.m.t.Helper()
+	deadline := time.After(limit)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -52,7 +57,7 @@ func (r *live) until(what string, ok func(Status) bool) Status {
 		case <-r.done:
 			r.m.t.Fatalf("the run ended before %s: %v", what, r.err)
 		case <-deadline:
-			r.m.t.Fatalf("%s did not happen within a minute; the status is %+v", what, s)
+			r.m.t.Fatalf("%s did not happen within %v; the status is %+v", what, limit, s)
 		}
 	}
 }
