@@ -24,6 +24,7 @@ func TestNamesThatTheServersFoldAreFoundInTheStream(t *testing.T) {
 		"DROP TABLE IF EXISTS Andere, Niemand", "INSERT INTO form (id, v, more) VALUES (100000, 'x', 2)")
 	x.catchUp()
 	x.mustStop()
+	m.mustRun(CaughtUp)
 	m.equal()
 	m.sameTables()
 }
@@ -36,6 +37,7 @@ func TestAViewThatIsRenamedDoesNotStopTheStream(t *testing.T) {
 	m.on(m.from, "USE "+m.name, "RENAME TABLE old TO new", "INSERT INTO t (id, v) VALUES (100000, 'x')", "RENAME TABLE t TO u")
 	x.catchUp()
 	x.mustStop()
+	m.mustRun(CaughtUp)
 	m.equal()
 	m.sameTables()
 }

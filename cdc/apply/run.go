@@ -216,7 +216,7 @@ func (w *Writer) execPatiently(ctx context.Context, statement string) error {
 		}
 		w.tell(full, err, try)
 		if pause(ctx, full, try) != nil {
-			return err
+			return fmt.Errorf("stopped while the target had no room: %w", context.Cause(ctx))
 		}
 	}
 }

@@ -117,11 +117,15 @@ func transact(ctx context.Context, db starter, fn func(tx *sql.Tx) error) error 
 	if err != nil {
 		return err
 	}
+	// After a COMMIT there is nothing to roll back; it only gives the connection back.
+	defer func() { _ = tx.Rollback() }()
 	if err := fn(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
 		return err
 	}
-	return tx.Commit()
+	// Not tx.Commit, which no context ends: a server whose binlog has no room answers no COMMIT, and a
+	// run that is told to stop would wait for it for ever (seen).
+	_, err = tx.ExecContext(ctx, "COMMIT")
+	return err
 }
 
 func exec(ctx context.Context, tx *sql.Tx, stmt *statement) (int64, error) {
