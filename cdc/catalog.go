@@ -27,6 +27,8 @@ type catalog struct {
 	r  *Runner
 	mu sync.RWMutex
 	by map[schedule.Name]*entry
+	// actions is what the source's foreign keys change unsaid; nil where its binlog says it.
+	actions *cascades
 	// settled are statements of the stream that are done, but for what follows them: an earlier run
 	// had begun them. The feeder's, once it runs.
 	settled map[string]bool
@@ -90,6 +92,9 @@ func (c *catalog) load(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := c.loadForeignKeys(ctx); err != nil {
+		return err
+	}
 	records, err := c.r.store.Tables(ctx)
 	if err != nil {
 		return err
@@ -117,6 +122,27 @@ func (c *catalog) load(ctx context.Context) (err error) {
 		})
 	}
 	return g.Wait()
+}
+
+// loadForeignKeys reads the target's foreign keys, which are the source's at the stream's position.
+func (c *catalog) loadForeignKeys(ctx context.Context) error {
+	if c.r.cascadesLogged {
+		return nil
+	}
+	actions, err := loadCascades(ctx, c.r.dst, c.r.opts.Databases, c.r.inScope)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.actions = actions
+	return nil
+}
+
+func (c *catalog) foreignKeys() *cascades {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.actions
 }
 
 func (c *catalog) loadTable(ctx context.Context, def *row.Table, records map[uint64]state.Table) error {
@@ -451,6 +477,9 @@ func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome
 		over = true
 	}
 	over = over || o.exchanged && !whole
+	if over && c.foreignKeys().involves(o.name) {
+		return false, fault.New(fault.StreamDDL, "table %s.%s would have to be copied again, and a foreign key with an action ties it to another: what it changes is not in this source's binlog", o.name.Schema, o.name.Table)
+	}
 	if over && !keyed(o.def) {
 		return false, fault.New(fault.StreamDDL, "table %s.%s has no key, so it can't be copied again while the stream runs", o.name.Schema, o.name.Table)
 	}
@@ -523,6 +552,9 @@ func (c *catalog) take(ctx context.Context, made []outcome) error {
 		}
 	}
 	c.replace(made)
+	if err := c.r.patiently(ctx, ddlWorker, func() error { return c.loadForeignKeys(ctx) }); err != nil {
+		return err
+	}
 	c.r.flow.With(func(s *schedule.Scheduler) { s.Rename(moves) })
 	c.r.copier.Rename(moves)
 	for _, o := range born {

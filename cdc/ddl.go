@@ -170,8 +170,8 @@ func (d *ddlRunner) concerns(class source.Class, st *source.Statement) (bool, er
 			d.r.log.Info().Str("statement", brief(st.SQL)).Msg("a view's new name is read from the source at the cutover")
 			return false, nil
 		}
-		if in && err == nil && !d.r.cascadesLogged && cascades(st.SQL) {
-			return false, fault.New(fault.Cascade, "the stream makes a foreign key with an action: %s", brief(st.SQL))
+		if in && err == nil && !d.r.cascadesLogged && hasAction(st.SQL) && d.r.catalog != nil && !d.r.catalog.complete() {
+			return false, fault.New(fault.StreamDDL, "a foreign key with an action is made while tables are being copied, and what it changes is not in this source's binlog: %s", brief(st.SQL))
 		}
 		return in, err
 	case class.Kind == source.DatabaseDDL:
@@ -208,9 +208,9 @@ func (r *Runner) folded(name string) string {
 	return name
 }
 
-// cascades tells whether a statement makes a foreign key that changes rows of another table. Words
+// hasAction tells whether a statement makes a foreign key that changes rows of another table. Words
 // in a string count too: better to stop once too often than to let two servers drift apart.
-func cascades(text string) bool {
+func hasAction(text string) bool {
 	text = strings.Join(strings.Fields(strings.ToUpper(text)), " ")
 	if !strings.Contains(text, "REFERENCES") {
 		return false

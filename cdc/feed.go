@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
+	"changeover/cdc/apply"
 	"changeover/cdc/row"
 	"changeover/cdc/schedule"
 	"changeover/cdc/source"
@@ -89,6 +91,12 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(changes, func(c row.Change) bool { return c.Cascades }) {
+		if err := f.cascade(ctx, tx, changes); err != nil {
+			return err
+		}
+		changes = nil
+	}
 	return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Changes: changes, Mark: mark, Bytes: tx.Bytes, Note: note})
 }
 
@@ -147,6 +155,35 @@ func (f *feeder) large(ctx context.Context, tx *source.Tx) error {
 	return f.r.target.large().Large(ctx, tx.ID, f.seq, next)
 }
 
+// cascade applies a transaction that the target must cascade by itself: alone, so that the children's
+// rows are those of its moment, and after the chunks of those that are being read are given up.
+func (f *feeder) cascade(ctx context.Context, tx *source.Tx, changes []row.Change) error {
+	reached := f.r.catalog.foreignKeys().descendants(changes)
+	for i := range changes { // what is not in a range that is done is dropped (Copied), so it must be read later
+		reached[nameOf(changes[i].Table)] = true
+	}
+	if err := f.r.flow.Drain(ctx, func(n schedule.Name) bool { return reached[n] }); err != nil {
+		return err
+	}
+	defer f.open()
+	kept := f.r.flow.Copied(changes)
+	f.r.stats.changes.Add(int64(len(kept)))
+	for {
+		pending := kept
+		next := func(context.Context) ([]row.Change, error) {
+			if pending == nil {
+				return nil, io.EOF
+			}
+			piece := pending
+			pending = nil
+			return piece, nil
+		}
+		if err := f.r.target.large().Large(ctx, tx.ID, f.seq, next); !errors.Is(err, apply.ErrAgain) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
 // open lets chunks be registered again, unless the stream has yet to pass what was applied.
 func (f *feeder) open() {
 	if f.resume == 0 || f.seq >= f.resume {
@@ -183,6 +220,10 @@ func (f *feeder) appendChanges(changes []row.Change, e *source.Rows) ([]row.Chan
 	if err != nil {
 		return nil, err
 	}
+	actions := f.r.catalog.foreignKeys()
+	if e.NoForeignKeyChecks {
+		actions = nil // the session had them off: nothing was cascaded
+	}
 	for i := 0; i < len(e.Images); i++ {
 		image, err := d.Row(e.Images[i])
 		if err != nil {
@@ -202,6 +243,9 @@ func (f *feeder) appendChanges(changes []row.Change, e *source.Rows) ([]row.Chan
 			}
 		}
 		changes = append(changes, c)
+		if actions != nil {
+			actions.mark(&changes[len(changes)-1])
+		}
 	}
 	return changes, nil
 }

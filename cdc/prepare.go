@@ -147,13 +147,25 @@ func (r *Runner) dropTables(ctx context.Context) error {
 	return nil
 }
 
-// keylessTables lists the source's tables whose rows have no names.
+// keylessTables lists the source's tables whose rows have no names, and those that are copied like
+// them because of foreign keys with actions.
 func (r *Runner) keylessTables(ctx context.Context) ([]*row.Table, error) {
 	defs, err := row.LoadAll(ctx, r.src, r.opts.Databases)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(defs, func(t *row.Table) bool { return keyed(t) || !r.inScope(t.Schema, t.Name) }), nil
+	early := map[schedule.Name]bool{}
+	for _, t := range defs {
+		early[nameOf(t)] = !keyed(t)
+	}
+	if !r.cascadesLogged {
+		actions, err := loadCascades(ctx, r.src, r.opts.Databases, r.inScope)
+		if err != nil {
+			return nil, err
+		}
+		actions.early(early)
+	}
+	return slices.DeleteFunc(defs, func(t *row.Table) bool { return !early[nameOf(t)] || !r.inScope(t.Schema, t.Name) }), nil
 }
 
 // readSchema reads the source's definitions and puts them into the target's dialect.
@@ -301,7 +313,11 @@ func (r *Runner) copyKeyless(ctx context.Context, view *snapshot.Keyless) error 
 		if err != nil {
 			return fmt.Errorf("copy %s.%s, which has no key: %w", table.Schema, table.Name, err)
 		}
-		if err := r.store.SetTableState(ctx, id, state.Complete); err != nil {
+		done := state.Complete
+		if keyed(def) {
+			done = state.Indexing // its indexes are still to be built
+		}
+		if err := r.store.SetTableState(ctx, id, done); err != nil {
 			return err
 		}
 	}

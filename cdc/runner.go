@@ -372,7 +372,7 @@ func (r *Runner) load(ctx context.Context) error {
 	flow := schedule.NewFlow(s, r.opts.Memory/2)
 	copier := snapshot.New(snapshot.Options{Migration: r.opts.Migration, Source: r.opts.Source,
 		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Rate: r.opts.CopyRate, Memory: r.opts.Memory / 2, Log: r.log,
-		WithoutLow: r.withoutLow},
+		First: func(n schedule.Name) []schedule.Name { return r.catalog.foreignKeys().first(n) }, WithoutLow: r.withoutLow},
 		flow, patientMarks{r.marks, r.log}, target)
 	r.mu.Lock()
 	r.position, r.flow, r.target, r.copier, r.catalog = &position, flow, target, copier, newCatalog(r)

@@ -145,6 +145,39 @@ func (m *merger) hasOther(w *tableWork) bool {
 	return slices.ContainsFunc(m.active, func(o *tableWork) bool { return o != w && o.name == w.name })
 }
 
+// cascade writes a change that the target must cascade by itself, as that very statement, after all
+// that was added before it. Never as delete-then-insert: that would delete the children. The row must
+// be there, else the two sides differ already.
+func (m *merger) cascade(p *packer, c *row.Change) error {
+	w := m.table(c.Table)
+	if err := w.check(c); err != nil {
+		return err
+	}
+	if err := m.flush(p); err != nil {
+		return err
+	}
+	p.buf = append(p.buf, "SET foreign_key_checks=1"...)
+	if err := p.end(); err != nil {
+		return err
+	}
+	if c.After == nil {
+		p.buf = append(p.buf, w.delete...)
+	} else {
+		p.buf = append(w.appendAssignments(append(p.buf, w.update...), c), " WHERE "...)
+	}
+	if c.Table.RowKey < 0 {
+		p.buf = append(w.def.AppendMatch(p.buf, c.Before), " LIMIT 1"...)
+	} else {
+		p.buf = w.def.AppendKeyIn(p.buf, []row.Row{w.def.Key(c.Before)})
+	}
+	p.buf = state.AppendRowCountCheck(append(p.buf, ';'))
+	if err := p.end(); err != nil {
+		return err
+	}
+	p.buf = append(p.buf, "SET foreign_key_checks=0"...)
+	return p.end()
+}
+
 // flush writes the statements of all changes that were added, table by table in the order of their
 // names, and forgets the changes.
 func (m *merger) flush(p *packer) error {

@@ -18,6 +18,7 @@ type tableSQL struct {
 	insert   string // INSERT INTO … VALUES
 	upsert   string // ON DUPLICATE KEY UPDATE …
 	delete   string // DELETE FROM … WHERE
+	update   string // UPDATE … SET
 	enums    []int  // of them, those of ENUMs outside of the row key
 	unique   []int  // columns of the unique keys other than the row key
 	// uncertain: a unique key over an expression, or over a prefix key, whose values are not known.
@@ -39,6 +40,7 @@ func newTableSQL(t *row.Table) *tableSQL {
 	}
 	s.insert = "INSERT INTO " + quoted + " (" + strings.Join(names, ",") + ") VALUES "
 	s.delete = "DELETE FROM " + quoted + " WHERE "
+	s.update = "UPDATE " + quoted + " SET "
 	if t.RowKey >= 0 {
 		s.upsert = " ON DUPLICATE KEY UPDATE " + assignments(t)
 		s.findUnique()
@@ -120,6 +122,24 @@ func (s *tableSQL) appendRow(dst []byte, r row.Row) []byte {
 		dst = append(dst, '(')
 	}
 	return append(dst, ')')
+}
+
+// appendAssignments appends a=…,b=… for the columns that a change changes.
+func (s *tableSQL) appendAssignments(dst []byte, c *row.Change) []byte {
+	first := true
+	for _, i := range s.writable {
+		b, a := c.Before[i], c.After[i]
+		if (b == nil) == (a == nil) && bytes.Equal(b, a) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(append(dst, server.Name(s.def.Columns[i].Name)...), '=')
+		dst = s.def.Columns[i].AppendLiteral(dst, a)
+	}
+	return dst
 }
 
 // withoutErrorValues gives r with a member in the place of ENUM's error values, and where those

@@ -166,6 +166,12 @@ func (w *Writer) begin(p *packer, txs []*schedule.Tx) error {
 // after the other in the same transaction.
 func (w *Writer) add(p *packer, changes []row.Change) error {
 	for i := range changes {
+		if changes[i].Cascades {
+			if err := w.merge.cascade(p, &changes[i]); err != nil {
+				return err
+			}
+			continue
+		}
 		ok, err := w.merge.add(&changes[i])
 		if err == nil && !ok {
 			if err = w.merge.flush(p); err == nil {

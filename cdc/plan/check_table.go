@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"changeover/cdc/row"
+	"changeover/cdc/schema"
 	"changeover/internal/fault"
 	"changeover/internal/server"
 )
@@ -101,15 +102,31 @@ func cascades(f *Facts) []Finding {
 		if !k.Cascades() || !f.inScope(k.Child) {
 			continue
 		}
-		severity, what := Block, "and "+string(f.Source.Version.Flavor)+" "+f.Source.Version.String()+
-			" does not write to the binlog what a cascade changes; this version of Changeover does not carry that yet"
+		severity, what := Decide, "and "+string(f.Source.Version.Flavor)+" "+f.Source.Version.String()+
+			" does not write to the binlog what a cascade changes: the target cascades by itself, one such change at a time"
 		if f.Source.logsCascades() {
 			severity, what = Note, "and this server writes to the binlog what a cascade changes: carried as rows"
 		}
 		findings = append(findings, Finding{Code: fault.Cascade, Severity: severity, Side: Source, Object: k.Child,
 			Detail: fmt.Sprintf("%s of %s has ON DELETE %s ON UPDATE %s, %s", k.Name, k.Child, k.Delete, k.Update, what)})
 	}
+	if bad := schema.Unfaithful(f.actionKeys()); len(bad) > 0 && !f.Source.logsCascades() {
+		findings = append(findings, Finding{Code: fault.Cascade, Severity: Block, Side: Source,
+			Detail: "what these foreign keys change is not in the source's binlog, and the target would not carry it out whole: " + strings.Join(bad, "; "),
+			Remedy: "Replace one of the rules by RESTRICT and let the application do its work, upgrade the source to MySQL 9.6, or leave the tables out with tables.exclude."})
+	}
 	return findings
+}
+
+// actionKeys are the foreign keys with actions within the migration.
+func (f *Facts) actionKeys() (keys []schema.ActionKey) {
+	for _, k := range f.Schema.ForeignKeys {
+		if k.Cascades() && f.inScope(k.Child) && f.inScope(k.Parent) {
+			onlyDeletes := k.Delete == "CASCADE" && !ForeignKey{Update: k.Update}.Cascades()
+			keys = append(keys, schema.ActionKey{Name: k.Name, Child: k.Child, Parent: k.Parent, Cascades: onlyDeletes})
+		}
+	}
+	return keys
 }
 
 func (f *Facts) inScope(name string) bool {

@@ -87,6 +87,9 @@ type Change struct {
 	Table  *Table
 	Before Row // nil: the row was inserted
 	After  Row // nil: the row was deleted
+	// Cascades: by a foreign key's action the source changed other rows with it, which its binlog does
+	// not say. The target must do the same: the change runs there as that very statement.
+	Cascades bool
 }
 
 // Range is a part of a table in the order of its row key: Low < key ≤ High.

@@ -690,6 +690,12 @@ func (s *Scheduler) Idle() bool { return s.applied == s.last && s.open == 0 }
 // done. The caller has closed the scheduler, and it is idle.
 func (s *Scheduler) Copied(changes []row.Change) []row.Change {
 	kept := make([]row.Change, 0, len(changes))
+	for i := range changes {
+		// Of a parent that is not wholly copied no child is on the target: there is nothing to cascade to.
+		if c := &changes[i]; c.Cascades && !s.Complete(Name{c.Table.Schema, c.Table.Name}) {
+			c.Cascades = false
+		}
+	}
 	for _, c := range SplitKeys(changes) {
 		p := s.tables[Name{c.Table.Schema, c.Table.Name}]
 		if p == nil {

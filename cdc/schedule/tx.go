@@ -112,7 +112,7 @@ func SplitKeys(changes []row.Change) []row.Change {
 }
 
 func keyMoves(c *row.Change) bool {
-	if c.Before == nil || c.After == nil || c.Table.RowKey < 0 {
+	if c.Before == nil || c.After == nil || c.Table.RowKey < 0 || c.Cascades {
 		return false
 	}
 	for _, p := range c.Table.Keys[c.Table.RowKey].Parts {

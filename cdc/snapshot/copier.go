@@ -58,6 +58,8 @@ type Options struct {
 	Memory    int64 // bytes of chunks under way; 0 means as many as readers and writers can use
 	Rate      int64 // bytes of rows a second, over all readers; 0 means no bound
 	Log       zerolog.Logger
+	// First are the tables that must be complete before a table is begun. It may be nil.
+	First func(schedule.Name) []schedule.Name
 	// WithoutLow leaves the low watermark out. Rows are lost then: a test shows how.
 	WithoutLow bool
 }
@@ -327,7 +329,7 @@ func (c *Copier) pick(ctx context.Context) (*table, error) {
 				continue
 			}
 			complete = false
-			if s.IsOpen() && s.HasUntouched(t.name) && (best == nil || t.before(best)) {
+			if s.IsOpen() && s.HasUntouched(t.name) && c.mayBegin(s, t) && (best == nil || t.before(best)) {
 				best = t
 			}
 		}
@@ -337,6 +339,10 @@ func (c *Copier) pick(ctx context.Context) (*table, error) {
 		return best != nil || complete
 	})
 	return best, err
+}
+
+func (c *Copier) mayBegin(s *schedule.Scheduler, t *table) bool {
+	return c.opts.First == nil || !slices.ContainsFunc(c.opts.First(t.name), func(n schedule.Name) bool { return !s.Complete(n) })
 }
 
 func (t *table) before(other *table) bool {
