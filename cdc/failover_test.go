@@ -147,6 +147,7 @@ func TestASourceThatFailsOverToItsReplicaIsFollowed(t *testing.T) {
 				}
 				r.Resume()
 				rng, write := rand.New(rand.NewPCG(1, 2)), counted(n, adverse(n))
+				before := r.until("the status", func(s Status) bool { return s.Phase != "starting" }).Stream.Transactions
 				for range 50 {
 					tx, err := m.from.BeginTx(context.Background(), nil)
 					m.must(err)
@@ -156,7 +157,7 @@ func TestASourceThatFailsOverToItsReplicaIsFollowed(t *testing.T) {
 					}
 					m.must(tx.Commit())
 				}
-				r.applied(20)
+				r.until("the stream's going on", func(s Status) bool { return s.Phase == phaseStreaming && s.Stream.Transactions >= before+20 })
 				r.end()
 				o.Until = CaughtUp
 				m.must(New(o).Run(t.Context()))
