@@ -27,8 +27,14 @@ func Refused(ctx context.Context, target server.Endpoint, migration string) ([]s
 	if there, err := state.Installed(ctx, db); err != nil || !there {
 		return nil, err
 	}
-	return state.Open(db, migration).Decisions(ctx)
+	refused, err := state.Open(db, migration).Decisions(ctx)
+	if state.Number(err) == erNoSuchTable {
+		return nil, nil // no run of a version that writes them down has been here
+	}
+	return refused, err
 }
+
+const erNoSuchTable = 1146
 
 // Decide says what is to become of the refused statement id: nothing, or that other runs in its
 // place. other must name no tables but those of the source's statement: records of tables that it
