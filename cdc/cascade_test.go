@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"changeover/internal/fault"
@@ -22,7 +24,7 @@ func family(n int) []string {
 		"CREATE TABLE nokey (child INT, v VARCHAR(200), FOREIGN KEY (child) REFERENCES child (id) ON DELETE SET NULL)",
 		"CREATE TABLE tree (id INT PRIMARY KEY, up INT, v VARCHAR(100), FOREIGN KEY (up) REFERENCES tree (id) ON DELETE CASCADE)",
 		"CREATE TABLE bystander (id INT PRIMARY KEY, v VARCHAR(250))",
-		fmt.Sprintf("INSERT INTO bystander SELECT seq, REPEAT('b', 200) FROM %s", sequence(5*n)),
+		fmt.Sprintf("INSERT INTO bystander SELECT seq, REPEAT('b', 200) FROM %s", sequence(10*n)),
 		fmt.Sprintf("INSERT INTO parent SELECT seq, CONCAT('c', seq), REPEAT('p', 100) FROM %s", sequence(n)),
 		fmt.Sprintf("INSERT INTO child SELECT seq, 1 + seq %% %d, REPEAT('x', 150) FROM %s", n, sequence(3*n)),
 		fmt.Sprintf("INSERT INTO tagged SELECT seq, CONCAT('c', 1 + seq * 7 %% %d), REPEAT('x', 150) FROM %s", n, sequence(3*n)),
@@ -43,7 +45,7 @@ func relative(n int) func(*rand.Rand, *sql.Tx) error {
 		id := func() int { return 1 + rng.IntN(n) }
 		switch rng.IntN(7) {
 		case 0: // a table that is no relative changes with it
-			if err := run("UPDATE bystander SET v = ? WHERE id = ?", fmt.Sprint(rng.IntN(1e6)), rng.IntN(5*n)); err != nil {
+			if err := run("UPDATE bystander SET v = ? WHERE id % 97 = ?", fmt.Sprint(rng.IntN(1e6)), rng.IntN(97)); err != nil {
 				return err
 			}
 			return run("DELETE FROM parent WHERE id = ?", id())
@@ -96,9 +98,32 @@ func TestForeignKeysThatChangeRowsEndEqual(t *testing.T) {
 				const n = 600
 				m := newMigration(t, src, target, family(n)...)
 				m.seed = uint64(seed)
-				stop := m.load(2, paced(t, 100, relative(n)))
+				// So many while the copy is under way: each may give up the chunks that are being read, so on a
+				// machine that is slow enough a load without end would let none through.
+				var begun atomic.Int64
+				var copying atomic.Bool
+				copied := make(chan struct{})
+				release := sync.OnceFunc(func() { close(copied) })
+				defer release()
+				write := relative(n)
+				stop := m.load(2, paced(t, 100, func(rng *rand.Rand, tx *sql.Tx) error {
+					if copying.Load() && begun.Add(1) > 400 {
+						<-copied
+					}
+					return write(rng, tx)
+				}))
 				x := m.start(Copied, func(o *Options) { o.Chunk = 16 << 10 }, nil)
+				eventually(t, "the copy", func() bool {
+					select {
+					case <-x.done: // it may be over soon
+						return true
+					default:
+						return x.Status().Phase == phaseCopying
+					}
+				})
+				copying.Store(true)
 				<-x.done
+				release()
 				x.mustStop()
 				m.mustRun(CaughtUp)
 				stop()
