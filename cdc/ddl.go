@@ -92,7 +92,14 @@ func (d *ddlRunner) passAs(ctx context.Context, f *feeder, tx *source.Tx, decide
 	}
 	if !run {
 		if tx.Large {
-			return drop(ctx, tx)
+			if err := drop(ctx, tx); err != nil {
+				return err
+			}
+		}
+		if decided.Action == state.Skip {
+			// Its id counts as applied before the decision is forgotten: else a crash before the position is
+			// saved would bring the statement again, and nobody would know what was decided.
+			return d.r.store.FinishIntent(ctx, tx.ID, f.seq, ddlWorker)
 		}
 		return nil
 	}

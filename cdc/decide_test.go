@@ -1,8 +1,10 @@
 package cdc
 
 import (
+	"slices"
 	"testing"
 
+	"changeover/cdc/source"
 	"changeover/cdc/state"
 	"changeover/internal/fault"
 	"changeover/internal/sandbox"
@@ -32,6 +34,34 @@ func (m *migration) nothingRefused() {
 	if all, err := Refused(m.t.Context(), endpoint(m.t, m.dst, sandbox.Admin), m.name); err != nil || len(all) != 0 {
 		m.t.Errorf("refused: %+v, %v", all, err)
 	}
+}
+
+// forgottenOnlyOnceApplied runs until a decision is carried out. A crash just then must not bring the
+// statement again: when its decision is gone, its id is in applied, or the position has passed it.
+func (m *migration) forgottenOnlyOnceApplied() {
+	m.t.Helper()
+	to := endpoint(m.t, m.dst, sandbox.Admin)
+	all, err := Refused(m.t.Context(), to, m.name)
+	m.must(err)
+	id := all[0].ID
+	x := m.start(Forever, nil, nil)
+	x.wait("the decision is carried out", func(Status) bool {
+		all, err := Refused(m.t.Context(), to, m.name)
+		return err == nil && len(all) == 0
+	})
+	store := state.Open(m.to, m.name)
+	applied, err := store.Applied(m.t.Context())
+	m.must(err)
+	position, _, err := store.Position(m.t.Context())
+	m.must(err)
+	at, err := source.ParsePosition(server.MySQL, position.Text)
+	m.must(err)
+	one, err := source.ParsePosition(server.MySQL, id)
+	m.must(err)
+	if _, passed := at.ContainsAll(one); !passed && !slices.ContainsFunc(applied, func(a state.Applied) bool { return a.ID == id }) {
+		m.t.Errorf("the decision about %s is forgotten, and nothing says that it was carried out", id)
+	}
+	x.mustStop()
 }
 
 func TestARefusedDDLIsDecidedAboutAndTheStreamGoesOn(t *testing.T) {
@@ -67,6 +97,7 @@ func TestARefusedDDLIsDecidedAboutAndTheStreamGoesOn(t *testing.T) {
 		x = m.start(Forever, nil, nil) // undecided, it stops there again
 		m.wantFault(x, fault.StreamDDL, "made_by_hand")
 		m.must(m.decide(state.Skip, ""))
+		m.forgottenOnlyOnceApplied()
 		m.mustRun(CaughtUp)
 		m.equal() // the definitions have the same indexes, in another order
 		m.nothingRefused()

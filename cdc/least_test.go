@@ -13,7 +13,7 @@ import (
 )
 
 // Accounts that have what `changeover plan --grants` prints as needed, and nothing else, bring a
-// whole migration about: tables of every kind, a DDL, views and routines, a crash of nobody.
+// whole migration about: tables with and without a key, DDL in the stream, views and routines.
 func TestTheLeastPrivilegesAreEnough(t *testing.T) {
 	t.Parallel()
 	target := sandboxtest.Target(t)
