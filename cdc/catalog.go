@@ -147,6 +147,7 @@ func (c *catalog) foreignKeys() *cascades {
 
 func (c *catalog) loadTable(ctx context.Context, def *row.Table, records map[uint64]state.Table) error {
 	n := schedule.Name{Schema: def.Schema, Table: def.Name}
+	def.UseWeights(c.r.flavor)
 	id, err := schema.TableID(ctx, c.r.dst, n.Schema, n.Table)
 	if err != nil {
 		return err
@@ -202,6 +203,12 @@ func (c *catalog) doneRanges(ctx context.Context, def *row.Table, id uint64) (do
 			return nil, 0, err
 		}
 		if r.High, err = row.DecodeKey(ch.High); err != nil {
+			return nil, 0, err
+		}
+		if r.Low, err = c.r.weigher.weigh(ctx, def, r.Low); err != nil {
+			return nil, 0, err
+		}
+		if r.High, err = c.r.weigher.weigh(ctx, def, r.High); err != nil {
 			return nil, 0, err
 		}
 		done = append(done, r)
@@ -441,6 +448,7 @@ func (c *catalog) outcomes(ctx context.Context, class source.Class, before []pas
 			return nil, err
 		}
 		if o.def != nil {
+			o.def.UseWeights(c.r.flavor)
 			if o.id, err = schema.TableID(ctx, c.r.dst, n.Schema, n.Table); err != nil {
 				return nil, err
 			}

@@ -24,7 +24,17 @@ type feeder struct {
 	skip     map[string]bool // ids that were applied before the restart
 	resume   uint64          // no chunk is registered before this one
 	decoders map[decoderKey]*row.Decoder
+	// waiting are transactions whose changes' places are not known yet: the source is asked for those
+	// of many at once.
+	waiting      []*schedule.Tx
+	waitingBytes int64
 }
+
+// How many transactions, of how many bytes, wait at most for the places of their changes.
+const (
+	maxWaiting      = 500
+	maxWaitingBytes = 1 << 20
+)
 
 type decoderKey struct {
 	schema, table string
@@ -60,6 +70,11 @@ func (f *feeder) run(ctx context.Context) error {
 
 // take handles one transaction of the source.
 func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
+	if f.skip[tx.ID] || tx.Statement != nil || tx.Large {
+		if err := f.flush(ctx); err != nil {
+			return err
+		}
+	}
 	f.seq++
 	note := &source.Tx{ID: tx.ID, Log: tx.Log, Committed: tx.Committed}
 	switch {
@@ -75,7 +90,7 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 		if tx.Statement != nil {
 			f.forget()
 		}
-		return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
+		return f.handOn(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
 	case tx.Statement != nil:
 		if err := f.r.ddl.pass(ctx, f, tx); err != nil {
 			return f.again(ctx, err)
@@ -92,12 +107,106 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 		return err
 	}
 	if slices.ContainsFunc(changes, func(c row.Change) bool { return c.Cascades }) {
+		if err := f.flush(ctx); err != nil {
+			return err
+		}
 		if err := f.cascade(ctx, tx, changes); err != nil {
 			return err
 		}
 		changes = nil
 	}
 	return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Changes: changes, Mark: mark, Bytes: tx.Bytes, Note: note})
+}
+
+// submit hands a transaction on, after those that wait; or has it wait, if it wants places and more
+// transactions are there to be asked for at the same time.
+func (f *feeder) submit(ctx context.Context, tx *schedule.Tx) error {
+	f.waiting = append(f.waiting, tx)
+	f.waitingBytes += tx.Bytes
+	if f.wantsPlaces(f.waiting[0].Changes) && len(f.waiting) < maxWaiting && f.waitingBytes < maxWaitingBytes && f.r.reader.Ready() {
+		return nil
+	}
+	return f.flush(ctx)
+}
+
+// flush hands on the transactions that wait.
+func (f *feeder) flush(ctx context.Context) error {
+	if len(f.waiting) == 0 {
+		return nil
+	}
+	txs := f.waiting
+	f.waiting, f.waitingBytes = nil, 0
+	changes := make([][]row.Change, len(txs))
+	for i, tx := range txs {
+		changes[i] = tx.Changes
+	}
+	if err := f.place(ctx, changes); err != nil {
+		return err
+	}
+	for i, tx := range txs {
+		tx.Changes = changes[i]
+		tx.Bytes += bytesOfPlaces(tx.Changes)
+		if err := f.handOn(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bytesOfPlaces is about what the weights hold.
+func bytesOfPlaces(changes []row.Change) (n int64) {
+	for i := range changes {
+		for _, v := range changes[i].Place {
+			n += int64(len(v)) + 24
+		}
+	}
+	return n
+}
+
+// wantsPlaces tells whether the scheduler must know the place of some change: its table's order is
+// told by weights, and it is not wholly copied.
+func (f *feeder) wantsPlaces(changes []row.Change) bool {
+	return slices.ContainsFunc(changes, f.wantsPlace)
+}
+
+func (f *feeder) wantsPlace(c row.Change) (wanted bool) {
+	if c.Table.Weighed() {
+		f.r.flow.With(func(s *schedule.Scheduler) { wanted = !s.Complete(nameOf(c.Table)) })
+	}
+	return wanted
+}
+
+// place gives changes their places, of all transactions in one question. A table that is complete now
+// stays so until the feeder itself passes a DDL.
+func (f *feeder) place(ctx context.Context, txs [][]row.Change) error {
+	var of []*row.Change
+	var tables []*row.Table
+	var keys []row.Row
+	for i, changes := range txs {
+		if !f.wantsPlaces(changes) {
+			continue
+		}
+		txs[i] = schedule.SplitKeys(changes)
+		for j := range txs[i] {
+			if c := &txs[i][j]; f.wantsPlace(*c) {
+				image := c.Before
+				if image == nil {
+					image = c.After
+				}
+				of, tables, keys = append(of, c), append(tables, c.Table), append(keys, c.Table.Key(image))
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	if err := f.r.weigher.weighAll(ctx, tables, keys); err != nil {
+		return err
+	}
+	for i, c := range of {
+		c.Place = keys[i]
+	}
+	return nil
 }
 
 // again makes an interrupted large transaction nothing: the reader hands it out once more.
@@ -109,11 +218,11 @@ func (f *feeder) again(ctx context.Context, err error) error {
 	return err
 }
 
-func (f *feeder) submit(ctx context.Context, tx *schedule.Tx) error {
+func (f *feeder) handOn(ctx context.Context, tx *schedule.Tx) error {
 	if err := f.r.flow.Submit(ctx, tx); err != nil {
 		return err
 	}
-	if f.seq >= f.resume && f.resume > 0 {
+	if tx.Seq >= f.resume && f.resume > 0 {
 		f.resume = 0
 		f.r.flow.Open()
 	}
@@ -149,10 +258,19 @@ func (f *feeder) large(ctx context.Context, tx *source.Tx) error {
 			return nil, err
 		}
 		f.r.stats.changes.Add(int64(len(changes)))
-		return f.r.flow.Copied(changes), nil
+		return f.copied(ctx, changes)
 	}
 	f.r.stats.large.Add(1)
 	return f.r.target.large().Large(ctx, tx.ID, f.seq, next)
+}
+
+// copied keeps, of changes that are applied alone, those in ranges that are done.
+func (f *feeder) copied(ctx context.Context, changes []row.Change) ([]row.Change, error) {
+	txs := [][]row.Change{changes}
+	if err := f.place(ctx, txs); err != nil {
+		return nil, err
+	}
+	return f.r.flow.Copied(txs[0]), nil
 }
 
 // cascade applies a transaction that the target must cascade by itself: alone, so that the children's
@@ -166,7 +284,10 @@ func (f *feeder) cascade(ctx context.Context, tx *source.Tx, changes []row.Chang
 		return err
 	}
 	defer f.open()
-	kept := f.r.flow.Copied(changes)
+	kept, err := f.copied(ctx, changes)
+	if err != nil {
+		return err
+	}
 	f.r.stats.changes.Add(int64(len(kept)))
 	for {
 		pending := kept

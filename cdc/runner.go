@@ -105,6 +105,7 @@ type Runner struct {
 	ddl        *ddlRunner
 	target     *target
 	catalog    *catalog
+	weigher    *weigher
 
 	position *source.Position // of the applied transactions; under the flow's lock
 
@@ -232,6 +233,7 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 	if r.src, err = server.Dial(ctx, r.opts.Source, server.Session{Connections: 8}); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
+	r.weigher = newWeigher(r.src, r.log)
 	r.pin = new(server.Pin)
 	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8 + r.opts.CopyWorkers, Pin: r.pin}); err != nil {
 		return fmt.Errorf("target: %w", err)
@@ -372,7 +374,8 @@ func (r *Runner) load(ctx context.Context) error {
 	flow := schedule.NewFlow(s, r.opts.Memory/2)
 	copier := snapshot.New(snapshot.Options{Migration: r.opts.Migration, Source: r.opts.Source,
 		Readers: max(1, (r.opts.CopyWorkers+1)/2), Writers: r.opts.CopyWorkers, Chunk: r.opts.Chunk, Rate: r.opts.CopyRate, Memory: r.opts.Memory / 2, Log: r.log,
-		First: func(n schedule.Name) []schedule.Name { return r.catalog.foreignKeys().first(n) }, WithoutLow: r.withoutLow},
+		First: func(n schedule.Name) []schedule.Name { return r.catalog.foreignKeys().first(n) },
+		Weigh: r.weigher.weigh, WithoutLow: r.withoutLow},
 		flow, patientMarks{r.marks, r.log}, target)
 	r.mu.Lock()
 	r.position, r.flow, r.target, r.copier, r.catalog = &position, flow, target, copier, newCatalog(r)

@@ -90,7 +90,7 @@ func (t *target) close() {
 // read after a crash, the stream would apply it to them.
 func (t *target) Write(ctx context.Context, writer int, c snapshot.Chunk) error {
 	id := t.r.catalog.id(schedule.Name{Schema: c.Table.Schema, Table: c.Table.Name})
-	record := state.Chunk{Table: id, Number: uint64(c.Number), Low: bound(c.Range.Low), High: bound(c.Range.High),
+	record := state.Chunk{Table: id, Number: uint64(c.Number), Low: bound(c.Table, c.Range.Low), High: bound(c.Table, c.Range.High),
 		Rows: uint64(c.Rows), Bytes: uint64(c.Bytes)}
 	return t.load(ctx, t.writers[writer], c, func(apply.TargetTx) []byte {
 		q := state.AppendChunkDone(nil, t.r.opts.Migration, record)
@@ -124,12 +124,8 @@ func (t *target) load(ctx context.Context, w *apply.Writer, c snapshot.Chunk, ma
 	return err
 }
 
-func bound(key row.Row) []byte {
-	if key == nil {
-		return nil
-	}
-	return row.AppendKey(nil, key)
-}
+// bound is how the state has a range's end: nil if it is open.
+func bound(t *row.Table, key row.Row) []byte { return row.AppendKey(nil, t.Values(key)) }
 
 // emptyRows is how many rows one DELETE takes: few enough not to be in the stream's way.
 const emptyRows = 5000

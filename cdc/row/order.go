@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Ordered tells whether Compare is exactly the order in which the server keeps the row key, and
-// AppendRange's conditions are ranges of its index. Where not, the table can't be cut into ranges
+// Ordered tells whether Compare is exactly the order in which the server keeps the row key, by its
+// values or by its weights, and AppendRange's conditions are ranges of its index. Where not, the table can't be cut into ranges
 // here: a key over a SET has an order too, but each range would scan the whole index.
 func (t *Table) Ordered() bool {
 	if t.RowKey < 0 {
@@ -29,7 +29,7 @@ func (c *Column) ordered() bool {
 	case Enum:
 		return len(c.Members) <= maxListed
 	case String:
-		return c.byteOrdered()
+		return c.byteOrdered() || c.weighed
 	}
 	return false
 }
@@ -55,12 +55,23 @@ func (c *Column) padSpace() bool {
 	return !strings.Contains(c.Collation, "_0900_") && !strings.Contains(c.Collation, "_nopad_") && c.Collation != "binary"
 }
 
-// Compare orders two row keys, as Key gives them, like the server's ORDER BY: -1, 0 or 1. It means
-// something only where Ordered is true. Values that are equal to the server (-0 and 0, trailing
-// blanks under PAD SPACE) are equal here, although their bytes differ.
+// Compare orders two row keys, as Key gives them (and Weigh, of a table that is Weighed), like the
+// server's ORDER BY: -1, 0 or 1. It means something only where Ordered is true. Values that are equal
+// to the server (-0 and 0, trailing blanks under PAD SPACE) are equal here, although their bytes
+// differ.
 func (t *Table) Compare(a, b Row) int {
-	for i, p := range t.Keys[t.RowKey].Parts {
-		if d := t.Columns[p.Column].compare(a[i], b[i]); d != 0 {
+	parts := t.Keys[t.RowKey].Parts
+	weight := len(parts)
+	for i, p := range parts {
+		c := &t.Columns[p.Column]
+		d := 0
+		if c.weighed {
+			d = bytes.Compare(a[weight], b[weight])
+			weight++
+		} else {
+			d = c.compare(a[i], b[i])
+		}
+		if d != 0 {
 			return d
 		}
 	}

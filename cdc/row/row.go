@@ -54,6 +54,7 @@ type Column struct {
 	Generated     bool     // virtual or stored: never written
 	Invisible     bool
 	AutoIncrement bool
+	weighed       bool // ordered by weights: UseWeights
 }
 
 // KeyPart is one part of a key: a column, or a prefix of it.
@@ -90,6 +91,9 @@ type Change struct {
 	// Cascades: by a foreign key's action the source changed other rows with it, which its binlog does
 	// not say. The target must do the same: the change runs there as that very statement.
 	Cascades bool
+	// Place is the row's key with its weights, where its table is Weighed and not wholly copied: only
+	// so can it be told which range it lies in. Else nil.
+	Place Row
 }
 
 // Range is a part of a table in the order of its row key: Low < key ≤ High.

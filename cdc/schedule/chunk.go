@@ -54,7 +54,15 @@ type progress struct {
 	segments []segment // in order, together −∞ to +∞
 }
 
-// at finds the segment in which a key lies. A table whose order is not known here has only one.
+// of finds the segment in which a change's row lies, whose key is key.
+func (p *progress) of(c *row.Change, key row.Row) *segment {
+	if c.Place != nil {
+		key = c.Place
+	}
+	return p.at(key)
+}
+
+// at finds the segment in which a key lies, which has its weights if the table is Weighed. A table whose order is not known here has only one.
 func (p *progress) at(key row.Row) *segment {
 	if len(p.segments) == 1 {
 		return &p.segments[0]

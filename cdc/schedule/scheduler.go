@@ -95,7 +95,8 @@ func New(opts Options, applied uint64) *Scheduler {
 }
 
 // SetTable says how far a table is: done lists the ranges that the target already has, in key
-// order. It replaces what was known of the table, which must have no chunk under way.
+// order, and where the table is Weighed with their weights. It replaces what was known of the table,
+// which must have no chunk under way.
 func (s *Scheduler) SetTable(def *row.Table, done []row.Range) error {
 	p := &progress{def: def, segments: []segment{{state: Untouched}}}
 	for _, r := range done {
@@ -181,7 +182,8 @@ func (s *Scheduler) Last() uint64 { return s.last }
 // Held is about how many bytes the transactions hold that are not yet applied.
 func (s *Scheduler) Held() int64 { return s.held }
 
-// Submit takes the next transaction of the stream.
+// Submit takes the next transaction of the stream. Changes of a table that is Weighed and not
+// complete have their Place, and so their keys are split already (SplitKeys).
 func (s *Scheduler) Submit(tx *Tx) {
 	if tx.Seq != s.last+1 {
 		panic(fmt.Sprintf("schedule: transaction %d after %d", tx.Seq, s.last))
@@ -248,7 +250,7 @@ func (s *Scheduler) classify(n *node, p *progress, c *row.Change, overfull []*Ch
 		image = c.After
 	}
 	key := p.def.Key(image)
-	seg := p.at(key)
+	seg := p.of(c, key)
 	switch seg.state {
 	case Untouched:
 		return s.without.applyUntouched, s.without.applyUntouched, overfull
@@ -478,7 +480,7 @@ func (s *Scheduler) advance() {
 }
 
 // Register takes a range for a chunk: from now on the keys that the stream touches in it are
-// remembered. The range must be untouched.
+// remembered. The range must be untouched, and its bounds have their weights if the table is Weighed.
 func (s *Scheduler) Register(name Name, r row.Range) (*Chunk, error) {
 	if s.closed != nil {
 		return nil, ErrGivenUp
@@ -497,7 +499,8 @@ func (s *Scheduler) Register(name Name, r row.Range) (*Chunk, error) {
 }
 
 // Cut ends a registered chunk at high, because its read filled its budget, and returns the rest of
-// its range as another chunk, registered all along, with the same touched keys. There is no rest,
+// its range as another chunk, registered all along, with the same touched keys. (Of a table that is
+// Weighed high has its weights.) There is no rest,
 // nil, if the row that filled the budget is the last that the range can have: an empty range could
 // not be told from its neighbours.
 func (s *Scheduler) Cut(c *Chunk, high row.Row) (*Chunk, error) {
@@ -626,7 +629,7 @@ func (s *Scheduler) outside(p *progress, c *Chunk, changes []row.Change) []row.C
 		if image == nil {
 			image = ch.After
 		}
-		if ch.Table == c.Table && p.at(p.def.Key(image)).chunk == c {
+		if ch.Table == c.Table && p.of(&ch, p.def.Key(image)).chunk == c {
 			continue
 		}
 		kept = append(kept, ch)
@@ -705,7 +708,7 @@ func (s *Scheduler) Copied(changes []row.Change) []row.Change {
 		if image == nil {
 			image = c.After
 		}
-		if p.complete() || p.at(p.def.Key(image)).state == Done {
+		if p.complete() || p.of(&c, p.def.Key(image)).state == Done {
 			kept = append(kept, c)
 		}
 	}

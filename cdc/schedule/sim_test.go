@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"changeover/cdc/row"
+	"changeover/internal/server"
 )
 
 // The simulation: a source with a binlog that runs ahead of what a SELECT can see, the scheduler
@@ -38,6 +39,7 @@ const (
 	skippedTouches   omission = "a transaction that is skipped touches nothing (with registration too early)"
 	noChunkPosition  omission = "the applied position is in the chunk's commit"
 	inexactOrder     omission = "whether a key lies in a range is decided by exact order"
+	bytesForWeights  omission = "where bytes don't tell the order, weights do"
 	noAppliedIDs     omission = "ids are in applied, in the transaction's own commit"
 	emptyTooEarly    omission = "emptying waits for what was let into the range"
 	unboundedTouched omission = "touched keys have a byte bound"
@@ -46,11 +48,12 @@ const (
 
 var omissions = []omission{applyUntouched, keepMovedKeys, ignoreTouched, overtakeChunks, ignoreConflicts,
 	forgetWaiting, forgetUnique, noLowWatermark, noHighWatermark, keepOnRegister, keepOnRestart, registerEarly,
-	skippedTouches, noChunkPosition, inexactOrder, noAppliedIDs, emptyTooEarly, unboundedTouched, dispatchInLarge}
+	skippedTouches, noChunkPosition, inexactOrder, bytesForWeights, noAppliedIDs, emptyTooEarly, unboundedTouched, dispatchInLarge}
 
 const simTouchedBytes = 200
 
-// simTables are two tables whose order is known here, and one whose key's collation hides it.
+// simTables are two tables whose order is known here, one whose key is ordered by weights, and one
+// whose key's collation hides its order.
 func simTables() []*row.Table {
 	numbers := func(name string) *row.Table {
 		return &row.Table{Schema: "s", Name: name, RowKey: 0,
@@ -64,8 +67,40 @@ func simTables() []*row.Table {
 	}
 	words := numbers("words")
 	words.Columns[0] = row.Column{Name: "id", Kind: row.String, Type: "varchar", ColumnType: "varchar(20)",
-		Charset: "utf8mb4", Collation: "utf8mb4_0900_ai_ci"}
-	return []*row.Table{numbers("a"), numbers("b"), words}
+		Charset: "big5", Collation: "big5_chinese_ci"}
+	weighed := numbers("weighed")
+	weighed.Columns[0] = row.Column{Name: "id", Kind: row.String, Type: "varchar", ColumnType: "varchar(20)",
+		Charset: "utf8mb4", Collation: "utf8mb4_general_ci"}
+	for _, t := range []*row.Table{words, weighed} {
+		t.UseWeights(server.MySQL)
+	}
+	return []*row.Table{numbers("a"), numbers("b"), words, weighed}
+}
+
+// weigh puts the weights behind a key: an order in which every second letter comes last.
+func weigh(t *row.Table, key row.Row) row.Row {
+	return t.Weigh(key, func(_ *row.Column, v row.Value) row.Value { return row.Value{v[0]%2<<7 | v[0]} })
+}
+
+// place gives changes their places, as the feeder does.
+func (m *sim) place(changes []row.Change) []row.Change {
+	if m.without != keepMovedKeys {
+		changes = SplitKeys(changes)
+	}
+	for i := range changes {
+		c := &changes[i]
+		image := c.Before
+		if image == nil {
+			image = c.After
+		}
+		if c.Table.Weighed() {
+			c.Place = weigh(c.Table, c.Table.Key(image))
+			if m.without == bytesForWeights {
+				c.Place[1] = c.Place[0]
+			}
+		}
+	}
+	return changes
 }
 
 // content is the rows of one side: a map for each table from the key's exact form to the row.
@@ -286,6 +321,9 @@ func contains(t *row.Table, r row.Range, key row.Row) bool {
 }
 
 func serverOrder(t *row.Table, a, b row.Row) int {
+	if t.Weighed() {
+		return bytes.Compare(weigh(t, a)[1], weigh(t, b)[1])
+	}
 	if t.Columns[0].Kind == row.String {
 		return bytes.Compare(a[0], b[0])
 	}
@@ -471,6 +509,7 @@ func (m *sim) stream() error {
 	if skipped {
 		changes = nil
 	}
+	changes = m.place(changes)
 	m.s.Submit(&Tx{Seq: seq, ID: id, Changes: changes, Bytes: int64(len(changes)), Mark: tx.mark})
 	if m.read == m.resume {
 		m.s.Open()
@@ -492,7 +531,7 @@ func (m *sim) touchOnly(changes []row.Change) {
 			image = ch.After
 		}
 		key := ch.Table.Key(image)
-		if seg := m.s.tables[Name{"s", ch.Table.Name}].at(key); seg.state == Registered {
+		if seg := m.s.tables[Name{"s", ch.Table.Name}].at(weigh(ch.Table, key)); seg.state == Registered {
 			seg.chunk.touch(key)
 		}
 	}
@@ -505,7 +544,7 @@ func (m *sim) large() error {
 	}
 	tx := *m.pending
 	seq := m.read + 1
-	for _, ch := range m.s.Copied(tx.changes) {
+	for _, ch := range m.s.Copied(m.place(append([]row.Change(nil), tx.changes...))) {
 		if err := m.dst.rows.apply(m.src.tables, ch); err != nil {
 			return err
 		}
@@ -639,7 +678,7 @@ func (m *sim) register(c *copier) error {
 	if t.Ordered() && m.rng.IntN(3) > 0 {
 		cut := row.Row{m.key(t)}
 		if contains(t, r, cut) && (r.High == nil || serverOrder(t, cut, r.High) < 0) {
-			r.High = cut
+			r.High = weigh(t, cut)
 		}
 	}
 	chunk, err := m.s.Register(name, r)
@@ -674,7 +713,7 @@ func (m *sim) readChunk(c *copier) {
 		rows = rows[:budget]
 		c.last = false
 		if t.Ordered() {
-			c.rest, _ = m.s.Cut(c.chunk, t.Key(rows[budget-1]))
+			c.rest, _ = m.s.Cut(c.chunk, weigh(t, t.Key(rows[budget-1])))
 		}
 	}
 	c.rows = rows

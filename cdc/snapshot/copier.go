@@ -60,6 +60,8 @@ type Options struct {
 	Log       zerolog.Logger
 	// First are the tables that must be complete before a table is begun. It may be nil.
 	First func(schedule.Name) []schedule.Name
+	// Weigh puts the weights behind a key of a table that is Weighed. It may be nil if none is.
+	Weigh func(context.Context, *row.Table, row.Row) (row.Row, error)
 	// WithoutLow leaves the low watermark out. Rows are lost then: a test shows how.
 	WithoutLow bool
 }
@@ -522,7 +524,9 @@ func (r *reader) register(ctx context.Context, t *table) (*schedule.Chunk, error
 			return nil, err
 		}
 		if high != nil {
-			next.High = high
+			if next.High, err = r.c.weigh(ctx, t.table, high); err != nil {
+				return nil, err
+			}
 		}
 	}
 	var chunk *schedule.Chunk
@@ -592,7 +596,11 @@ func (r *reader) copyChunk(ctx context.Context, t *table, chunk *schedule.Chunk,
 	}
 	var rest *schedule.Chunk
 	if !whole && ordered {
-		c.flow.With(func(s *schedule.Scheduler) { rest, err = s.Cut(chunk, got.last) })
+		last, err := c.weigh(ctx, t.table, got.last)
+		if err != nil {
+			return nil, nil, err
+		}
+		c.flow.With(func(s *schedule.Scheduler) { rest, err = s.Cut(chunk, last) })
 		if err != nil {
 			return nil, nil, err
 		}
@@ -642,6 +650,13 @@ func (r *reader) waitForDDL(ctx context.Context, t *table, cause error) error {
 		return fault.New(fault.StreamTable, "%s.%s can't be read on the source, and no statement in its binlog says why: %w", t.name.Schema, t.name.Table, cause)
 	}
 	return nil
+}
+
+func (c *Copier) weigh(ctx context.Context, t *row.Table, key row.Row) (row.Row, error) {
+	if !t.Weighed() {
+		return key, nil
+	}
+	return c.opts.Weigh(ctx, t, key)
 }
 
 // learn keeps the size of a row up to date.

@@ -256,6 +256,9 @@ func (r *Reader) Next(ctx context.Context) (*Tx, error) {
 	return it.tx, nil
 }
 
+// Ready tells whether Next would not wait.
+func (r *Reader) Ready() bool { return r.queue.held() > 0 }
+
 // largeRows hands out the rows of one large transaction.
 type largeRows struct {
 	queue *queue
