@@ -30,6 +30,12 @@ var weighedTables = map[string]string{
 func word(rng *rand.Rand) string {
 	letters := []string{"a", "A", "ä", "b", "ß", "ss", "SS", "z", "å", "é", "ch", "ソ", "表", "1", "_", "\t", " "}
 	var b strings.Builder
+	if rng.IntN(3) == 0 { // what is less than a blank, and so than nothing
+		for b.WriteByte('p'); rng.IntN(8) > 0; {
+			b.WriteByte("\t\t !"[rng.IntN(4)])
+		}
+		return b.String()
+	}
 	for range 1 + rng.IntN(5) {
 		b.WriteString(letters[rng.IntN(len(letters))])
 	}

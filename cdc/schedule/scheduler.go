@@ -268,11 +268,12 @@ func (s *Scheduler) classify(n *node, p *progress, c *row.Change, overfull []*Ch
 	case Done:
 		return true, true, overfull
 	}
-	if seg.chunk.touch(key) > s.opts.TouchedBytes && s.opts.TouchedBytes > 0 && seg.state == Registered {
-		overfull = append(overfull, seg.chunk)
-	}
+	held := seg.chunk.touch(key)
 	if c.Before != nil && c.After != nil {
-		seg.chunk.touch(p.def.Key(c.After))
+		held = seg.chunk.touch(p.def.Key(c.After))
+	}
+	if held > s.opts.TouchedBytes && s.opts.TouchedBytes > 0 && seg.state == Registered {
+		overfull = append(overfull, seg.chunk)
 	}
 	return true, true, overfull
 }
