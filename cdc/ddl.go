@@ -37,6 +37,7 @@ type ddlRunner struct {
 	r *Runner
 	// decided is what an operator said of statements that could not be carried.
 	decided map[string]state.Decision
+	dialect *schema.Target // what the target can do
 }
 
 func newDDLRunner(r *Runner) *ddlRunner { return &ddlRunner{r: r} }
@@ -275,26 +276,65 @@ func (d *ddlRunner) names(tx *source.Tx) string {
 	return st.SQL
 }
 
-// statement is what is to run on the target.
-func (d *ddlRunner) statement(tx *source.Tx, class source.Class) string {
+// statement is what is to run on the target; empty if nothing is.
+func (d *ddlRunner) statement(ctx context.Context, tx *source.Tx, class source.Class) (string, error) {
 	if decided := d.decided[tx.ID]; decided.Action == state.RunOther {
-		return decided.Other
+		return decided.Other, nil
 	}
-	st := tx.Statement
-	if class.Verb != "DROP TABLE" {
-		return st.SQL
+	if class.Kind != source.TableDDL {
+		return tx.Statement.SQL, nil
 	}
-	var ours []string
-	for _, t := range class.Tables {
-		if d.r.inScope(t.Schema, t.Table) {
-			ours = append(ours, server.Name(t.Schema, t.Table))
+	if class.Verb == "DROP TABLE" {
+		var ours []string
+		for _, t := range class.Tables {
+			if d.r.inScope(t.Schema, t.Table) {
+				ours = append(ours, server.Name(t.Schema, t.Table))
+			}
+		}
+		if len(ours) < len(class.Tables) {
+			return "DROP TABLE IF EXISTS " + strings.Join(ours, ", "), nil
 		}
 	}
-	if len(ours) == len(class.Tables) {
-		return st.SQL
-	}
-	return "DROP TABLE IF EXISTS " + strings.Join(ours, ", ")
+	return d.translated(ctx, tx.Statement)
 }
+
+// ansiQuotes is the bit of sql_mode with which "a" is a name.
+const ansiQuotes = 4
+
+// translated is the source's statement in the target's dialect.
+func (d *ddlRunner) translated(ctx context.Context, st *source.Statement) (string, error) {
+	if d.dialect == nil {
+		dialect, err := schema.Inspect(ctx, d.r.dst)
+		if err != nil {
+			return "", err
+		}
+		d.dialect = dialect
+	}
+	here := func(database, table string) (*schema.Definition, error) {
+		if database == "" {
+			database = st.Schema
+		}
+		text, err := schema.CreateTable(ctx, d.r.dst, d.r.folded(database), d.r.folded(table))
+		if state.Number(err) == erNoTable {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return schema.Parse(text)
+	}
+	in := schema.Statement{SQL: st.SQL, From: d.r.flavor, Quotes: st.Session.SQLMode != nil && *st.Session.SQLMode&ansiQuotes != 0}
+	text, notes, err := schema.TranslateStatement(in, d.dialect, here)
+	for _, n := range notes {
+		d.r.log.Info().Str("table", n.Schema+"."+n.Name).Msg(n.Text)
+	}
+	if fault.Is(err, fault.SchemaUnsupported) {
+		return "", fault.New(fault.StreamDDL, "%q can't be said in the target's dialect: %w", brief(st.SQL), err)
+	}
+	return text, err
+}
+
+const erNoTable = 1146
 
 // intentContext is what an intent keeps beside the statement's text.
 type intentContext struct {
@@ -502,10 +542,16 @@ func (d *ddlRunner) run(ctx context.Context, conn *sql.Conn, tx *source.Tx, clas
 	if err := d.setUp(ctx, conn, tx.Statement); err != nil {
 		return err
 	}
-	text := d.statement(tx, class)
+	text, err := d.statement(ctx, tx, class)
+	if fault.Is(err, fault.StreamDDL) {
+		return errors.Join(err, d.r.store.ClearIntent(ctx, tx.ID))
+	}
+	if err != nil || text == "" {
+		return err
+	}
 	d.r.waiting(ddlWorker, fmt.Errorf("the target runs %s", brief(text)))
 	defer d.r.waiting(ddlWorker, nil)
-	_, err := conn.ExecContext(ctx, "/* changeover ddl */ "+text)
+	_, err = conn.ExecContext(ctx, "/* changeover ddl */ "+text)
 	if err == nil || state.Lost(err) || state.Conflict(err) || state.Full(err) || ctx.Err() != nil {
 		return err
 	}

@@ -285,3 +285,15 @@ func TestACopyThatWaitsKeepsNobodyFromAlteringTheTable(t *testing.T) {
 	x.mustStop()
 	m.equal()
 }
+
+// An index over an expression is made by copying the table: the server gives it another TABLE_ID.
+func TestATableThatItsOwnIndexesRebuildIsKnownAgain(t *testing.T) {
+	m := newMigration(t, sandboxtest.MySQLSource(t), sandboxtest.Target(t),
+		"CREATE TABLE t (id INT PRIMARY KEY, n INT NOT NULL, g INT AS (n % 5) VIRTUAL, KEY expr ((n * 2 + 1), n DESC), KEY g (g, n), KEY n (n))",
+		"INSERT INTO t (id, n) VALUES (1, 1), (2, 2)")
+	m.mustRun(Copied)
+	m.exec("INSERT INTO t (id, n) VALUES (3, 3)")
+	m.mustRun(CaughtUp)
+	m.equal()
+	m.sameTables()
+}

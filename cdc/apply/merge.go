@@ -270,6 +270,13 @@ func (w *tableWork) writeRows(p *packer, tail string, chosen func(*netChange) bo
 // put writes one row. ENUM's error value, which no strict statement takes, is put in afterwards, by a
 // statement that touches nothing else and so can bend nothing else.
 func (w *tableWork) put(p *packer, tail string, r row.Row) error {
+	if w.keyHasErrorValue(r) {
+		if err := p.closeInsert(); err != nil {
+			return err
+		}
+		p.buf = append(w.appendRow(append(p.buf, w.relaxed...), r), tail...)
+		return p.end()
+	}
 	clean, bad := w.withoutErrorValues(r)
 	if len(bad) == 0 {
 		return p.row(w.tableSQL, tail, r)

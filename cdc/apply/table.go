@@ -16,10 +16,12 @@ type tableSQL struct {
 	name     string // schema.table, for messages and for the order of tables
 	writable []int  // ordinals of the columns that are written
 	insert   string // INSERT INTO … VALUES
+	relaxed  string // the same, not strict
 	upsert   string // ON DUPLICATE KEY UPDATE …
 	delete   string // DELETE FROM … WHERE
 	update   string // UPDATE … SET
 	enums    []int  // of them, those of ENUMs outside of the row key
+	keyEnums []int  // and those in it
 	unique   []int  // columns of the unique keys other than the row key
 	// uncertain: a unique key over an expression, or over a prefix key, whose values are not known.
 	uncertain bool
@@ -33,12 +35,16 @@ func newTableSQL(t *row.Table) *tableSQL {
 		if !c.Generated {
 			s.writable = append(s.writable, i)
 			names = append(names, server.Name(c.Name))
-			if c.Kind == row.Enum && !inRowKey(t, i) {
+			switch {
+			case c.Kind == row.Enum && inRowKey(t, i):
+				s.keyEnums = append(s.keyEnums, i)
+			case c.Kind == row.Enum:
 				s.enums = append(s.enums, i)
 			}
 		}
 	}
 	s.insert = "INSERT INTO " + quoted + " (" + strings.Join(names, ",") + ") VALUES "
+	s.relaxed = "INSERT /*+ SET_VAR(sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION') */" + strings.TrimPrefix(s.insert, "INSERT")
 	s.delete = "DELETE FROM " + quoted + " WHERE "
 	s.update = "UPDATE " + quoted + " SET "
 	if t.RowKey >= 0 {
@@ -142,8 +148,15 @@ func (s *tableSQL) appendAssignments(dst []byte, c *row.Change) []byte {
 	return dst
 }
 
+// keyHasErrorValue tells whether ENUM's error value is part of what names the row. With a member in
+// its place the row would be another meanwhile, so it is written whole by a statement that is not
+// strict: that one takes the value, with a warning.
+func (s *tableSQL) keyHasErrorValue(r row.Row) bool {
+	return slices.ContainsFunc(s.keyEnums, func(c int) bool { return string(r[c]) == "0" })
+}
+
 // withoutErrorValues gives r with a member in the place of ENUM's error values, and where those
-// were. In a row key they stay: the row would be another meanwhile.
+// were.
 func (s *tableSQL) withoutErrorValues(r row.Row) (clean row.Row, bad []int) {
 	for _, c := range s.enums {
 		if string(r[c]) != "0" {

@@ -34,6 +34,11 @@ func (tr *translator) column(r *rewrite, name string) {
 	if at := r.find(2, "DEFAULT"); at > 0 {
 		tr.defaultValue(r, name, typ, at+1)
 	}
+	if at := r.find(2, "CHECK", "(", "json_valid", "("); at > 0 && r.at(at+5).is(")") && r.at(at+6).is(")") {
+		// MariaDB takes text for JSON that MySQL does not (1e400), and what is there must be carried.
+		tr.note("CHECK (json_valid(%s)) is left out: MySQL's idea of JSON is not MariaDB's", name)
+		r.drop(at, at+7)
+	}
 	if at := r.find(2, "ON", "UPDATE"); at > 0 {
 		tr.onUpdate(r, name, at+2)
 	}
@@ -54,6 +59,8 @@ func (tr *translator) columnType(r *rewrite, name, typ string) {
 		tr.retype(r, name, typ, "varchar(45) CHARACTER SET ascii COLLATE ascii_general_ci")
 	case "inet4":
 		tr.retype(r, name, typ, "varchar(15) CHARACTER SET ascii COLLATE ascii_general_ci")
+	case "json": // what MariaDB calls JSON is this; it prints it so, but a statement may say JSON
+		r.replace(1, 2, "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 	case "vector", "xmltype":
 		tr.problem("column %s has the type %s", name, typ)
 	}
@@ -89,7 +96,9 @@ func (tr *translator) defaultValue(r *rewrite, name, typ string, from int) {
 // endOfDefault is the place after a default's last token.
 func (r *rewrite) endOfDefault(from int) int {
 	last := len(r.tokens)
-	for _, next := range [][]string{{"ON", "UPDATE"}, {"COMMENT"}, {"CHECK"}, {"INVISIBLE"}, {"AUTO_INCREMENT"}, {"WITHOUT", "SYSTEM"}, {"WITH", "SYSTEM"}} {
+	for _, next := range [][]string{{"ON", "UPDATE"}, {"COMMENT"}, {"CHECK"}, {"INVISIBLE"}, {"AUTO_INCREMENT"}, {"WITHOUT", "SYSTEM"}, {"WITH", "SYSTEM"},
+		// Where people put the default before the rest:
+		{"NOT", "NULL"}, {"UNIQUE"}, {"PRIMARY"}, {"KEY"}, {"COLLATE"}, {"REFERENCES"}, {"VISIBLE"}} {
 		if at := r.find(from, next...); at >= 0 {
 			last = min(last, at)
 		}

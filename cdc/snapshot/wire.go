@@ -52,7 +52,7 @@ func dialWire(ctx context.Context, e server.Endpoint) (*wire, error) {
 	w := &wire{conn: conn, stop: context.AfterFunc(ctx, func() { _ = conn.Conn.Conn.Close() })}
 	for _, set := range []string{
 		"SET NAMES binary",
-		"SET SESSION time_zone = '+00:00', sql_mode = ''",
+		"SET SESSION time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'", // a range may begin or end at one
 		"SET SESSION transaction_isolation = 'REPEATABLE-READ'",
 		"SET SESSION net_write_timeout = 600, net_read_timeout = 600",
 	} {

@@ -18,3 +18,6 @@ INSERT INTO prefixed VALUES (1,1,'one'), (2,2,'twotwotwo'), (3,3,'日本日本�
 INSERT INTO notnull VALUES (1,'a',1,NULL), (1,'b',2,NULL), (1,'B',3,1), (-2,'',4,2);
 INSERT INTO nokey VALUES (1,'x',0.1,'{"a":1}','x','t',1), (1,'x',0.1,'{"a":1}','x','t',1), (1,'X',0.1,'{"a":1}','x','t',1), (NULL,NULL,NULL,NULL,NULL,NULL,2), (NULL,NULL,NULL,NULL,NULL,NULL,2), (2,'a ',1.23456789,'[]','y','',3), (2,'a',1.23456789,'[]','y','',3), (2,'a',-0e0,'[]','y','',4);
 INSERT INTO nullkey VALUES (NULL,1), (NULL,1), (1,2), (2,3);
+SET SESSION sql_mode = '';
+INSERT IGNORE INTO members VALUES ('nobody','x',5), ('nobody','y',6);
+INSERT IGNORE INTO erred VALUES ('none',1,2), ('a',2,2);

@@ -17,3 +17,7 @@ INSERT INTO nokey SELECT * FROM nokey;
 DELETE FROM nullkey WHERE a IS NULL LIMIT 1;
 UPDATE members SET e = 'm' WHERE e = 'a' AND s = 'y';
 UPDATE floats SET f = -f WHERE f > 0;
+SET SESSION sql_mode = '';
+UPDATE IGNORE erred SET e = 'nothing of these', n = 9 WHERE e = 'b';
+INSERT IGNORE INTO erred VALUES ('no member',5,5) ON DUPLICATE KEY UPDATE n = 77;
+UPDATE IGNORE members SET e = 'nobody' WHERE e = 'm';
