@@ -354,6 +354,7 @@ type past struct {
 	ID           uint64
 	Key          string // what names its rows, as keyText has it
 	Numbered     string // the AUTO_INCREMENT column
+	Columns      map[string]row.Shape
 }
 
 // outcome is what a DDL made of one table.
@@ -386,7 +387,7 @@ func (c *catalog) past(names map[schedule.Name]bool) (out []past) {
 	for _, n := range c.names() {
 		if names[n] {
 			e := c.entry(n)
-			out = append(out, past{Schema: n.Schema, Name: n.Table, ID: e.id, Key: keyText(e.def), Numbered: numbered(e.def)})
+			out = append(out, past{Schema: n.Schema, Name: n.Table, ID: e.id, Key: keyText(e.def), Numbered: numbered(e.def), Columns: e.def.Shapes()})
 		}
 	}
 	return out
@@ -474,6 +475,9 @@ func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome
 		return false, nil
 	}
 	over := class.Computes || class.Numbers && o.was.Numbered != numbered(o.def)
+	if c.r.flavor == server.MariaDB && !o.exchanged && row.Converted(o.was.Columns, o.def.Shapes()) {
+		over = true // MariaDB makes other values of some than MySQL does: 'x' as a number, text that is not of the charset, -0
+	}
 	if complete[o.was.ID] || complete[o.id] {
 		if over {
 			var err error

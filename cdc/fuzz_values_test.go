@@ -12,7 +12,6 @@ import (
 // What the fuzzer knows of types: how to declare a column of any, and what to write into one, told by
 // what information_schema says of it.
 
-
 // collations are those that both flavors have, then MySQL's own.
 var fuzzCollations = []string{
 	"utf8mb4 COLLATE utf8mb4_general_ci", "utf8mb4 COLLATE utf8mb4_unicode_ci", "utf8mb4 COLLATE utf8mb4_bin", "utf8mb4 COLLATE utf8mb4_german2_ci",
@@ -48,11 +47,11 @@ func (f *fuzzer) keyType(rng *rand.Rand) string {
 	case 8:
 		return one(rng, "DATE", "YEAR", "TIME", "TIME(3)", "DATETIME", "DATETIME(6)", "TIMESTAMP(2)")
 	case 9:
-		return "ENUM('', 'a', 'b''c', 'é', 'x,y')"
+		return "ENUM('', 'a', 'b''c', '\"', 'x,y')" // ASCII: converting others loses them on MySQL itself (error 1291, or worse)
 	case 10:
 		return fmt.Sprintf("BIT(%d)", 1+rng.IntN(64))
 	case 11:
-		return one(rng, "DOUBLE", "SET('a', 'b', 'ä')", "DATE", "INT")
+		return one(rng, "DOUBLE", "SET('a', 'b', 'c''d')", "DATE", "INT")
 	default:
 		return "INT"
 	}
@@ -118,7 +117,7 @@ func (c *fuzzColumn) value(rng *rand.Rand) string {
 	case "enum":
 		return one(rng, "1", "2", "3", "4", "5", "'none of them'", "'a'")
 	case "set":
-		return one(rng, "0", "1", "7", "'a,b'", "'ä'", "'no,such'")
+		return one(rng, "0", "1", "7", "'a,b'", "4", "'no,such'")
 	case "json":
 		return c.json(rng)
 	case "vector":

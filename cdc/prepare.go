@@ -59,7 +59,7 @@ func (r *Runner) prepareOnce(ctx context.Context) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if again, err = r.changedSince(ctx, start); err != nil || again {
+	if again, err = r.changedSince(ctx, start, nil); err != nil || again {
 		return again, err
 	}
 	// One that was made between the listing and the position is in the schema, but not in the view.
@@ -73,8 +73,14 @@ func (r *Runner) prepareOnce(ctx context.Context) (again bool, err error) {
 	if err := r.record(ctx, whole); err != nil {
 		return false, err
 	}
-	if err := r.copyKeyless(ctx, view); err != nil {
+	if err := r.copyKeyless(ctx, view); snapshot.SchemaChanged(err) {
+		return true, nil
+	} else if err != nil {
 		return false, err
+	}
+	// The view holds rows, but no names: two tables that swapped theirs since were read as each other.
+	if again, err = r.changedSince(ctx, start, keyless); err != nil || again {
+		return again, err
 	}
 	if err := r.store.StartStream(ctx, state.Position{Text: start.String()}); err != nil {
 		return false, err
@@ -185,8 +191,9 @@ func (r *Runner) readSchema(ctx context.Context) (*schema.Schema, error) {
 	return here, err
 }
 
-// changedSince tells whether a DDL in scope is in the stream between start and now.
-func (r *Runner) changedSince(ctx context.Context, start source.Position) (changed bool, err error) {
+// changedSince tells whether a DDL in scope is in the stream between start and now; if tables are
+// given, one of these.
+func (r *Runner) changedSince(ctx context.Context, start source.Position, of []*row.Table) (changed bool, err error) {
 	n, err := r.marks.Mark(ctx)
 	if err != nil {
 		return false, err
@@ -204,7 +211,7 @@ func (r *Runner) changedSince(ctx context.Context, start source.Position) (chang
 	})
 	g.Go(func() error {
 		defer stop()
-		changed, err = r.scanTo(ctx, reader, n)
+		changed, err = r.scanTo(ctx, reader, n, of)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -213,7 +220,7 @@ func (r *Runner) changedSince(ctx context.Context, start source.Position) (chang
 	return changed, nil
 }
 
-func (r *Runner) scanTo(ctx context.Context, reader *source.Reader, mark uint64) (changed bool, err error) {
+func (r *Runner) scanTo(ctx context.Context, reader *source.Reader, mark uint64, of []*row.Table) (changed bool, err error) {
 	d := newDDLRunner(r)
 	for {
 		tx, err := reader.Next(ctx)
@@ -226,7 +233,9 @@ func (r *Runner) scanTo(ctx context.Context, reader *source.Reader, mark uint64)
 			}
 		}
 		if tx.Statement != nil {
-			if run, err := d.concerns(r.classify(tx.Statement.SQL, tx.Statement.Schema), tx.Statement); err != nil || run {
+			class := r.classify(tx.Statement.SQL, tx.Statement.Schema)
+			run, err := d.concerns(class, tx.Statement)
+			if err != nil || run && (of == nil || names(class, of)) {
 				return run, err
 			}
 		}
@@ -236,6 +245,13 @@ func (r *Runner) scanTo(ctx context.Context, reader *source.Reader, mark uint64)
 			}
 		}
 	}
+}
+
+// names tells whether a statement is about one of the tables, or about a whole database.
+func names(class source.Class, tables []*row.Table) bool {
+	return class.Kind == source.DatabaseDDL || slices.ContainsFunc(tables, func(t *row.Table) bool {
+		return slices.Contains(class.Tables, source.Name{Schema: t.Schema, Table: t.Name})
+	})
 }
 
 // record writes down what was made: each table's TABLE_ID, what the source says of its size, and

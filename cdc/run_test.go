@@ -174,3 +174,25 @@ func TestACopyUnderHostileLoadEndsEqual(t *testing.T) {
 		}
 	}
 }
+
+// The rows of a table without a key are read out of one view, but under its name: two that swap theirs
+// meanwhile must not be taken for each other.
+func TestKeylessTablesThatSwapNamesAreNotMixedUp(t *testing.T) {
+	m := newMigration(t, sandboxtest.MySQLSource(t), sandboxtest.Target(t),
+		"CREATE TABLE first (id INT, v VARCHAR(250))", fmt.Sprintf("INSERT INTO first SELECT seq, REPEAT('v', 200) FROM %s", sequence(30000)),
+		"CREATE TABLE one (id INT, v VARCHAR(20))", "CREATE TABLE two (id INT, v VARCHAR(20))",
+		"INSERT INTO one VALUES (1, 'one')", "INSERT INTO two VALUES (2, 'two')")
+	x := m.start(CaughtUp, func(o *Options) { o.Chunk = 16 << 10 }, nil)
+	eventually(t, "the first piece", func() bool {
+		n := 0
+		_ = m.to.QueryRow("SELECT COUNT(*) FROM " + m.name + ".first").Scan(&n)
+		return n > 0
+	})
+	release := m.hold("first", "TRUE") // the copy waits in the middle of it
+	m.waitHeld()
+	m.exec("RENAME TABLE one TO tmp, two TO one, tmp TO two")
+	release()
+	<-x.done
+	x.mustStop()
+	m.equal()
+}

@@ -20,8 +20,8 @@ type tableSQL struct {
 	upsert   string // ON DUPLICATE KEY UPDATE …
 	delete   string // DELETE FROM … WHERE
 	update   string // UPDATE … SET
-	enums    []int  // of them, those of ENUMs outside of the row key
-	keyEnums []int  // and those in it
+	enums    []int  // of them, those of ENUMs outside of every key
+	keyEnums []int  // and those in one
 	unique   []int  // columns of the unique keys other than the row key
 	// uncertain: a unique key over an expression, or over a prefix key, whose values are not known.
 	uncertain bool
@@ -36,7 +36,7 @@ func newTableSQL(t *row.Table) *tableSQL {
 			s.writable = append(s.writable, i)
 			names = append(names, server.Name(c.Name))
 			switch {
-			case c.Kind == row.Enum && inRowKey(t, i):
+			case c.Kind == row.Enum && inKey(t, i):
 				s.keyEnums = append(s.keyEnums, i)
 			case c.Kind == row.Enum:
 				s.enums = append(s.enums, i)
@@ -54,8 +54,10 @@ func newTableSQL(t *row.Table) *tableSQL {
 	return s
 }
 
-func inRowKey(t *row.Table, column int) bool {
-	return t.RowKey >= 0 && slices.ContainsFunc(t.Keys[t.RowKey].Parts, func(p row.KeyPart) bool { return p.Column == column })
+func inKey(t *row.Table, column int) bool {
+	return slices.ContainsFunc(t.Keys, func(k row.Key) bool {
+		return slices.ContainsFunc(k.Parts, func(p row.KeyPart) bool { return p.Column == column })
+	})
 }
 
 // assignments sets every column that is written and not in the row key; if there is none, the key
@@ -148,8 +150,8 @@ func (s *tableSQL) appendAssignments(dst []byte, c *row.Change) []byte {
 	return dst
 }
 
-// keyHasErrorValue tells whether ENUM's error value is part of what names the row. With a member in
-// its place the row would be another meanwhile, so it is written whole by a statement that is not
+// keyHasErrorValue tells whether ENUM's error value is in a key, primary or unique. With a member in
+// its place the row would be another's meanwhile, so it is written whole by a statement that is not
 // strict: that one takes the value, with a warning.
 func (s *tableSQL) keyHasErrorValue(r row.Row) bool {
 	return slices.ContainsFunc(s.keyEnums, func(c int) bool { return string(r[c]) == "0" })

@@ -83,7 +83,7 @@ func (p *progress) carve(r row.Range) (int, error) {
 			continue
 		}
 		if s.state != Untouched {
-			return 0, fmt.Errorf("range of %s.%s is %s", p.def.Schema, p.def.Name, s.state)
+			return 0, fmt.Errorf("range of %s.%s is %s: from %q to %q", p.def.Schema, p.def.Name, s.state, r.Low, r.High)
 		}
 		var parts []segment
 		if p.order(low, r.Low, true) < 0 {

@@ -517,16 +517,11 @@ func (r *reader) register(ctx context.Context, t *table) (*schedule.Chunk, error
 			high, err = w.keyAt(&t.layout, next, n, fmt.Sprintf("%s next range of %s", r.c.opts.Migration, comment(t.name.Table)))
 			return err
 		})
-		if schemaChanged(err) {
-			return nil, r.waitForDDL(ctx, t, err)
+		if err == nil && high != nil {
+			next.High, err = r.c.weigh(ctx, t.table, high)
 		}
 		if err != nil {
-			return nil, err
-		}
-		if high != nil {
-			if next.High, err = r.c.weigh(ctx, t.table, high); err != nil {
-				return nil, err
-			}
+			return nil, r.afterDDL(ctx, t, err)
 		}
 	}
 	var chunk *schedule.Chunk
@@ -538,7 +533,7 @@ func (r *reader) register(ctx context.Context, t *table) (*schedule.Chunk, error
 		}
 		chunk, err = s.Register(t.name, next)
 	})
-	return chunk, err
+	return chunk, r.afterDDL(ctx, t, err)
 }
 
 func (c *Copier) current(t *table) bool {
@@ -583,10 +578,7 @@ func (r *reader) copyChunk(ctx context.Context, t *table, chunk *schedule.Chunk,
 	})
 	if err != nil {
 		c.flow.With(func(s *schedule.Scheduler) { s.GiveUp(chunk) })
-		if schemaChanged(err) {
-			return nil, nil, r.waitForDDL(ctx, t, err)
-		}
-		return nil, nil, err
+		return nil, nil, r.afterDDL(ctx, t, err)
 	}
 	c.learn(t, got)
 	if c.rate != nil {
@@ -598,7 +590,8 @@ func (r *reader) copyChunk(ctx context.Context, t *table, chunk *schedule.Chunk,
 	if !whole && ordered {
 		last, err := c.weigh(ctx, t.table, got.last)
 		if err != nil {
-			return nil, nil, err
+			c.flow.With(func(s *schedule.Scheduler) { s.GiveUp(chunk) })
+			return nil, nil, r.afterDDL(ctx, t, err)
 		}
 		c.flow.With(func(s *schedule.Scheduler) { rest, err = s.Cut(chunk, last) })
 		if err != nil {
@@ -635,10 +628,16 @@ func (r *reader) copyChunk(ctx context.Context, t *table, chunk *schedule.Chunk,
 	return chunk, got.last, nil
 }
 
-// waitForDDL waits until the stream has passed all that is in the binlog now: among it the DDL that
-// made the read fail, after which the table's definition is another.
-func (r *reader) waitForDDL(ctx context.Context, t *table, cause error) error {
-	r.c.opts.Log.Info().Err(cause).Str("table", t.name.Schema+"."+t.name.Table).Msg("the table is being changed on the source; its copy goes on when the stream has passed the change")
+// afterDDL judges what failed in reading a table. The source may be ahead of the stream: what is read
+// is the table as a DDL has made it, of which nothing is known here yet. Columns are gone; a key has
+// become text, or has another order, and makes no sense as the end of a range. So it waits until the
+// stream has passed all that is in the binlog now. If a DDL was among it all is well, since that has
+// given up what was being read of the table.
+func (r *reader) afterDDL(ctx context.Context, t *table, cause error) error {
+	if cause == nil || ctx.Err() != nil || errors.Is(cause, schedule.ErrGivenUp) {
+		return cause
+	}
+	r.c.opts.Log.Info().Err(cause).Str("table", t.name.Schema+"."+t.name.Table).Msg("the table can't be read as it is known here; the copy goes on if the stream brings a change of it")
 	n, err := r.c.marks.Mark(ctx)
 	if err != nil {
 		return err
@@ -646,10 +645,13 @@ func (r *reader) waitForDDL(ctx context.Context, t *table, cause error) error {
 	if err := r.c.flow.WaitMark(ctx, n); err != nil {
 		return err
 	}
-	if r.c.current(t) && !rebuilt(cause) {
+	switch {
+	case !r.c.current(t) || rebuilt(cause):
+		return nil
+	case schemaChanged(cause):
 		return fault.New(fault.StreamTable, "%s.%s can't be read on the source, and no statement in its binlog says why: %w", t.name.Schema, t.name.Table, cause)
 	}
-	return nil
+	return fmt.Errorf("read %s.%s: %w", t.name.Schema, t.name.Table, cause)
 }
 
 func (c *Copier) weigh(ctx context.Context, t *row.Table, key row.Row) (row.Row, error) {

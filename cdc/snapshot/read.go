@@ -212,6 +212,9 @@ func (w *wire) read(l *layout, r row.Range, b budget, comment string) (got *rows
 		full := got.bytes() >= b.bytes
 		if full || int64(got.count()) == b.rows {
 			got.last = e.keep()
+			if err := l.table.CheckKey(got.last); err != nil {
+				return nil, false, unreadable{err}
+			}
 		}
 		if full {
 			w.broken = true
@@ -264,8 +267,14 @@ func (w *wire) keyAt(l *layout, r row.Range, n int64, comment string) (row.Row, 
 	var key row.Row
 	for {
 		p, err := w.next()
-		if err != nil || p == nil {
-			return key, err
+		if err != nil {
+			return nil, err
+		}
+		if p == nil {
+			if err := t.CheckKey(key); err != nil {
+				return nil, unreadable{err}
+			}
+			return key, nil
 		}
 		for i := range t.Keys[t.RowKey].Parts {
 			var text []byte

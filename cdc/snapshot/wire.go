@@ -223,6 +223,9 @@ func passing(err error) bool {
 	return false
 }
 
+// SchemaChanged tells whether a read failed because the table is not what it was.
+func SchemaChanged(err error) bool { return schemaChanged(err) }
+
 // schemaChanged tells whether a read failed because the table is not what it was.
 func schemaChanged(err error) bool {
 	my := new(mysql.MyError)

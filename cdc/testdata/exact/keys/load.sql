@@ -21,3 +21,4 @@ INSERT INTO nullkey VALUES (NULL,1), (NULL,1), (1,2), (2,3);
 SET SESSION sql_mode = '';
 INSERT IGNORE INTO members VALUES ('nobody','x',5), ('nobody','y',6);
 INSERT IGNORE INTO erred VALUES ('none',1,2), ('a',2,2);
+INSERT IGNORE INTO enumunique VALUES (1,1,'a','x'), (2,2,'none','x'), (3,3,'b','none');
