@@ -6,7 +6,7 @@ GO ?= go
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race,)
 
-.PHONY: build test race demo bench lint clean
+.PHONY: build test race demo bench fuzz lint clean
 
 build:
 	$(GO) build -trimpath -o bin/changeover ./cmd/changeover
@@ -31,6 +31,15 @@ demo: build
 bench: build
 	$(GO) build -o bin/bench ./internal/bench
 	bin/bench $(ARGS)
+
+# Random migrations, for as long as FOR says; SEED plays one again. A seed that fails leaves its
+# statements, the logs of its runs and what the binlog has, in .fuzz. For example:
+# make fuzz FOR=2h    make fuzz SEED=3086 COUNT=20
+FOR ?= 10m
+COUNT ?= 1
+fuzz:
+	mkdir -p .fuzz
+	CHANGEOVER_FUZZ=$(if $(SEED),,$(FOR)) CHANGEOVER_FUZZ_SEED=$(SEED) $(GO) test ./cdc -run TestAnyMigrationEndsEqual -count $(COUNT) -v -timeout 0 -artifacts -outputdir $(CURDIR)/.fuzz
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

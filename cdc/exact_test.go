@@ -142,18 +142,22 @@ func (m *migration) sameBytes(when string) {
 		want, got := m.exactRows(m.from, table, columns), m.exactRows(m.to, table, columns)
 		for i := range max(len(want), len(got)) {
 			if i >= len(want) || i >= len(got) || want[i] != got[i] {
-				m.t.Errorf("%s, %s: %d and %d rows; the first that differs:\n%.600s\n%.600s", when, table, len(want), len(got), at(want, i), at(got, i))
+				m.t.Errorf("%s, %s: %d and %d rows; only on the source:\n%.900s\nonly on the target:\n%.900s", when, table, len(want), len(got), lacks(got, want), lacks(want, got))
 				break
 			}
 		}
 	}
 }
 
-func at(rows []string, i int) string {
-	if i < len(rows) {
-		return rows[i]
+// lacks are those of the rows that list has not, both sorted.
+func lacks(list, rows []string) string {
+	var out []string
+	for _, r := range rows {
+		if _, found := slices.BinarySearch(list, r); !found {
+			out = append(out, r)
+		}
 	}
-	return "nothing"
+	return strings.Join(out, "\n")
 }
 
 func (m *migration) exactRows(db *sql.DB, table string, columns []columnType) (out []string) {

@@ -224,7 +224,8 @@ func (f *fuzzer) define(rng *rand.Rand, t *fuzzTable) []string {
 		// Not to one that has less: MySQL then shows members of ENUMs that it has lost, until it restarts.
 		return alter("CONVERT TO CHARACTER SET %s", one(rng, fuzzCollations[:4]...))
 	case 19:
-		return alter("DROP PRIMARY KEY, ADD PRIMARY KEY (%s)", strings.Join(t.otherKey(rng), ","))
+		// While nobody writes: MySQL 9.7.4 dies of it now and then (signal 11) if there is an index over an expression.
+		return alter("DROP PRIMARY KEY, ADD PRIMARY KEY (%s), LOCK=SHARED", strings.Join(t.otherKey(rng), ","))
 	case 20:
 		return alter("%s", one(rng, "REMOVE PARTITIONING", "COALESCE PARTITION 1", "ADD PARTITION PARTITIONS 1", "TRUNCATE PARTITION p0"))
 	case 21:

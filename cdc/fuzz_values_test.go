@@ -14,7 +14,7 @@ import (
 
 // collations are those that both flavors have, then MySQL's own.
 var fuzzCollations = []string{
-	"utf8mb4 COLLATE utf8mb4_general_ci", "utf8mb4 COLLATE utf8mb4_unicode_ci", "utf8mb4 COLLATE utf8mb4_bin", "utf8mb4 COLLATE utf8mb4_german2_ci",
+	"utf8mb4 COLLATE utf8mb4_general_ci", "utf8mb4 COLLATE utf8mb4_unicode_ci", "utf8mb4 COLLATE utf8mb4_bin", "utf8mb4 COLLATE utf8mb4_swedish_ci",
 	"latin1 COLLATE latin1_swedish_ci", "latin1 COLLATE latin1_bin", "ascii COLLATE ascii_general_ci", "sjis COLLATE sjis_japanese_ci",
 	"gbk COLLATE gbk_chinese_ci", "ucs2 COLLATE ucs2_general_ci", "utf16 COLLATE utf16_bin", "cp1251 COLLATE cp1251_general_ci", "big5 COLLATE big5_chinese_ci",
 	"utf8mb4 COLLATE utf8mb4_0900_ai_ci", "utf8mb4 COLLATE utf8mb4_0900_as_cs", "utf8mb4 COLLATE utf8mb4_0900_bin",
