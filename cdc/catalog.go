@@ -456,7 +456,7 @@ func (c *catalog) outcomes(ctx context.Context, class source.Class, before []pas
 		}
 		if o.def != nil || was != nil {
 			out = append(out, o)
-			whole = whole && was != nil && (complete[was.ID] || complete[o.id])
+			whole = whole && was != nil && wasComplete(complete, was.ID, o.id)
 		}
 	}
 	for i := range out {
@@ -501,6 +501,15 @@ func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome
 func (c *catalog) holdsRows(ctx context.Context, t *row.Table) (any bool, err error) {
 	err = c.r.dst.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+server.Name(t.Schema, t.Name)+")").Scan(&any)
 	return any, err
+}
+
+// wasComplete tells whether a table whose partitions changed places was wholly copied before. Its
+// record is the one of its id then, while there is one: now that id may be the other table's.
+func wasComplete(complete map[uint64]bool, then, now uint64) bool {
+	if c, known := complete[then]; known {
+		return c
+	}
+	return complete[now]
 }
 
 // completeTables are the ids of the tables that are wholly copied.

@@ -570,67 +570,115 @@ func (p *partition) Cut() {
 	}
 }
 
+// onceOnly are statements that, done twice, would do more, or something else. Tables t and other are
+// plain; parted has the columns of t in two partitions.
+var onceOnly = map[string]string{
+	"an index without a name": "ALTER TABLE t ADD INDEX (a, v)",
+	"a CHECK without a name":  "ALTER TABLE t ADD CHECK (a >= 0)",
+	"a swap":                  "RENAME TABLE t TO tmp, other TO t, tmp TO other",
+	"a renaming ALTER":        "ALTER TABLE t RENAME TO now, ADD CHECK (a >= 0)",
+	"TRUNCATE":                "TRUNCATE TABLE t",
+	"another key":             "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (a, id), ADD KEY (id)",
+	"EXCHANGE PARTITION":      "ALTER TABLE parted EXCHANGE PARTITION p0 WITH TABLE t",
+}
+
+func (m *migration) onceTables() {
+	m.on(m.from, append(plainTable("t", 1000), plainTable("other", 200)...)...)
+	// No index to build first.
+	m.on(m.from, "ALTER TABLE t DROP INDEX v, DROP INDEX a", "ALTER TABLE other DROP INDEX v, DROP INDEX a",
+		"CREATE TABLE parted LIKE t", "ALTER TABLE parted PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (800000), PARTITION p1 VALUES LESS THAN MAXVALUE)", "INSERT INTO parted SELECT id * 2, a, v FROM t")
+}
+
+// holdTable keeps DDL from a table of the target until release.
+func (m *migration) holdTable(table string) (release func()) {
+	m.t.Helper()
+	hold, err := m.to.Conn(m.t.Context())
+	m.must(err)
+	_, err = hold.ExecContext(m.t.Context(), "BEGIN")
+	m.must(err)
+	var rows int
+	m.must(hold.QueryRowContext(m.t.Context(), "SELECT COUNT(*) FROM "+server.Name(m.name, table)).Scan(&rows))
+	if rows == 0 {
+		m.t.Fatal("nothing is copied")
+	}
+	return sync.OnceFunc(func() { discard(hold) })
+}
+
+// heldDDL waits until a statement of the stream waits for what is held, and returns its session.
+func (m *migration) heldDDL() (id int64) {
+	m.t.Helper()
+	eventually(m.t, "the DDL waits on the target", func() bool {
+		return m.to.QueryRow("SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' AND INFO LIKE '/* changeover ddl%' AND DB = ?", m.name).Scan(&id) == nil
+	})
+	return id
+}
+
+// finishAfterDDL lets the old session go on, and the new run come to its end.
+func (m *migration) finishAfterDDL(y *running, release func()) {
+	m.t.Helper()
+	y.wait("it waits for the old session", func(s Status) bool {
+		return strings.Contains(strings.Join(s.Waiting, ";"), errOldDDL.Error())
+	})
+	release()
+	y.wait("every table is copied", func(s Status) bool { return s.Phase == phaseStreaming && s.Copy.TablesDone == s.Copy.Tables })
+	y.catchUp()
+	y.mustStop()
+	m.mustRun(CaughtUp)
+	m.equal()
+	m.sameTables()
+}
+
 // The runner's machine is gone in the middle of a DDL; the server does not know it and goes on. The
 // next runner waits for it, and finds it done.
 func TestADDLThatOutlivesItsClientIsDoneOnce(t *testing.T) {
 	src, target := sandboxtest.MySQLSource(t), sandboxtest.Target(t)
-	for name, statement := range map[string]string{
-		"an index without a name": "ALTER TABLE t ADD INDEX (a, v)",
-		"a swap":                  "RENAME TABLE t TO tmp, other TO t, tmp TO other",
-		"a renaming ALTER":        "ALTER TABLE t RENAME TO now, ADD CHECK (a >= 0)",
-		"TRUNCATE":                "TRUNCATE TABLE t",
-		"another key":             "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (a, id), ADD KEY (id)",
-	} {
+	for name, statement := range onceOnly {
 		for _, released := range []string{"done", "killed"} {
 			t.Run(name+", "+released, func(t *testing.T) {
 				t.Parallel()
-				m := newMigration(t, src, target, plainTable("t", 1000)...)
-				m.on(m.from, plainTable("other", 200)...)
-				// No index to build first.
-				m.on(m.from, "ALTER TABLE t DROP INDEX v, DROP INDEX a", "ALTER TABLE other DROP INDEX v, DROP INDEX a")
+				m := newMigration(t, src, target)
+				m.onceTables()
 				way, through := newPartition(t, endpoint(t, target, sandbox.Admin))
 				x := m.halfway("t", func(o *Options) { o.Target, o.CopyWorkers = through, 1 })
 				x.catchUp()
-
-				hold, err := m.to.Conn(t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer discard(hold)
-				var rows int
-				if _, err := hold.ExecContext(t.Context(), "BEGIN"); err != nil {
-					t.Fatal(err)
-				}
-				if err := hold.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM "+server.Name(m.name, "t")).Scan(&rows); err != nil || rows == 0 {
-					t.Fatal(rows, err)
-				}
+				release := m.holdTable("t")
+				defer release()
 				m.on(m.from, statement, "INSERT INTO other (id, v) VALUES (900000, 'behind')")
-				var id int64
-				eventually(t, "the DDL waits on the target", func() bool {
-					return m.to.QueryRow("SELECT ID FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' AND INFO LIKE '/* changeover ddl%' AND DB = ?", m.name).Scan(&id) == nil
-				})
+				id := m.heldDDL()
 				way.Cut()
 				if err := x.stop(); err != nil {
 					t.Logf("the first run: %v", err)
 				}
-				y := m.restart()
-				y.wait("it waits for the old session", func(s Status) bool {
-					return strings.Contains(strings.Join(s.Waiting, ";"), errOldDDL.Error())
+				m.finishAfterDDL(m.restart(), func() {
+					if released == "killed" {
+						m.on(m.to, fmt.Sprintf("KILL %d", id))
+					}
+					release()
 				})
-				if released == "killed" {
-					m.on(m.to, fmt.Sprintf("KILL %d", id))
-				}
-				if _, err := hold.ExecContext(t.Context(), "ROLLBACK"); err != nil {
-					t.Fatal(err)
-				}
-				y.wait("every table is copied", func(s Status) bool { return s.Phase == phaseStreaming && s.Copy.TablesDone == s.Copy.Tables })
-				y.catchUp()
-				y.mustStop()
-				m.mustRun(CaughtUp)
-				m.equal()
-				m.sameTables()
 			})
 		}
+	}
+}
+
+// The run is killed with -9 while a statement of the stream runs on the target, which goes on with it.
+func TestADDLInWhichTheRunIsKilledIsDoneOnce(t *testing.T) {
+	src, target := sandboxtest.MySQLSource(t), sandboxtest.Target(t)
+	for name, statement := range onceOnly {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMigration(t, src, target)
+			m.onceTables()
+			p := m.spawn(m.crashOptions(Forever))
+			if p.saw(patience, childStage+" "+stageStream) == "" {
+				t.Fatal(p.output())
+			}
+			release := m.holdTable("t")
+			defer release()
+			m.on(m.from, statement, "INSERT INTO other (id, v) VALUES (900000, 'behind')")
+			m.heldDDL()
+			p.kill()
+			m.finishAfterDDL(m.restart(), release)
+		})
 	}
 }
 
@@ -639,7 +687,7 @@ func (m *migration) restart() *running {
 	m.t.Helper()
 	var x *running
 	eventually(m.t, "the lease is free", func() bool {
-		x = m.start(Forever, nil, nil)
+		x = m.start(Forever, func(o *Options) { o.LeaseTTL = time.Millisecond }, nil) // the one before is known to be gone
 		held := false
 		eventually(m.t, "the lease is taken or refused", func() bool {
 			select {

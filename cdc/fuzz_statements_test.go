@@ -227,6 +227,10 @@ func (f *fuzzer) define(rng *rand.Rand, t *fuzzTable) []string {
 		// While nobody writes: MySQL 9.7.4 dies of it now and then (signal 11) if there is an index over an expression.
 		return alter("DROP PRIMARY KEY, ADD PRIMARY KEY (%s), LOCK=SHARED", strings.Join(t.otherKey(rng), ","))
 	case 20:
+		if chance(rng, 2) {
+			x := server.Name(fresh)
+			return []string{fmt.Sprintf("CREATE TABLE %s LIKE %s", x, name), "ALTER TABLE " + x + " REMOVE PARTITIONING", "ALTER TABLE " + name + " EXCHANGE PARTITION p0 WITH TABLE " + x}
+		}
 		return alter("%s", one(rng, "REMOVE PARTITIONING", "COALESCE PARTITION 1", "ADD PARTITION PARTITIONS 1", "TRUNCATE PARTITION p0"))
 	case 21:
 		return []string{fmt.Sprintf("CREATE TEMPORARY TABLE tmp%s SELECT * FROM %s LIMIT 3", fresh, name), "DROP TEMPORARY TABLE tmp" + fresh}
