@@ -107,6 +107,10 @@ func (c *catalog) load(ctx context.Context) (err error) {
 			missing[schedule.Name{Schema: t.Schema, Table: t.Name}] = true
 		}
 	}
+	ids, err := schema.TableIDs(ctx, c.r.dst, c.r.opts.Databases)
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for _, def := range defs {
@@ -114,7 +118,7 @@ func (c *catalog) load(ctx context.Context) (err error) {
 			continue
 		}
 		delete(missing, schedule.Name{Schema: def.Schema, Table: def.Name})
-		g.Go(func() error { return c.loadTable(ctx, def, byID) })
+		g.Go(func() error { return c.loadTable(ctx, def, ids, byID) })
 	}
 	for n := range missing {
 		g.Go(func() error {
@@ -145,10 +149,10 @@ func (c *catalog) foreignKeys() *cascades {
 	return c.actions
 }
 
-func (c *catalog) loadTable(ctx context.Context, def *row.Table, records map[uint64]state.Table) error {
+func (c *catalog) loadTable(ctx context.Context, def *row.Table, ids *schema.IDs, records map[uint64]state.Table) error {
 	n := schedule.Name{Schema: def.Schema, Table: def.Name}
 	def.UseWeights(c.r.flavor)
-	id, err := schema.TableID(ctx, c.r.dst, n.Schema, n.Table)
+	id, err := ids.Of(n.Schema, n.Table)
 	if err != nil {
 		return err
 	}

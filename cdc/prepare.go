@@ -261,8 +261,12 @@ func (r *Runner) record(ctx context.Context, whole *schema.Schema) error {
 	if err != nil {
 		return err
 	}
+	ids, err := schema.TableIDs(ctx, r.dst, r.opts.Databases)
+	if err != nil {
+		return err
+	}
 	for _, t := range whole.Tables() {
-		id, err := schema.TableID(ctx, r.dst, t.Schema, t.Name)
+		id, err := ids.Of(t.Schema, t.Name)
 		if err != nil {
 			return err
 		}

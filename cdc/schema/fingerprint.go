@@ -101,6 +101,46 @@ func TableID(ctx context.Context, target *sql.DB, schema, table string) (uint64,
 	return id, nil
 }
 
+// IDs are the TABLE_IDs of all tables of some databases, as TableID has them: one question for each
+// database, where TableID's each look at all of the dictionary.
+type IDs struct {
+	d  *dictionary
+	by map[string]map[string][]Partition // database, encoded table
+}
+
+// TableIDs reads the ids of the databases' tables.
+func TableIDs(ctx context.Context, target *sql.DB, databases []string) (*IDs, error) {
+	conn, err := target.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	d, err := newDictionary(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("read the table ids: %w", err)
+	}
+	ids := &IDs{d: d, by: map[string]map[string][]Partition{}}
+	for _, database := range databases {
+		if ids.by[database], err = d.entries(ctx, database); err != nil {
+			return nil, fmt.Errorf("read the table ids of %s: %w", database, err)
+		}
+	}
+	return ids, nil
+}
+
+// Of is a table's id; a table that is not there is sql.ErrNoRows.
+func (ids *IDs) Of(schema, table string) (uint64, error) {
+	partitions := ids.by[schema][ids.d.encode(table)]
+	if len(partitions) == 0 {
+		return 0, fmt.Errorf("the table id of %s.%s: %w", schema, table, sql.ErrNoRows)
+	}
+	return lowest(partitions), nil
+}
+
+func lowest(partitions []Partition) uint64 {
+	return slices.MinFunc(partitions, func(a, b Partition) int { return cmp.Compare(a.ID, b.ID) }).ID
+}
+
 func tableID(ctx context.Context, conn *sql.Conn, schema, table string) (uint64, error) {
 	d, err := newDictionary(ctx, conn)
 	if err != nil {
@@ -113,7 +153,7 @@ func tableID(ctx context.Context, conn *sql.Conn, schema, table string) (uint64,
 	if len(partitions) == 0 {
 		return 0, sql.ErrNoRows
 	}
-	return slices.MinFunc(partitions, func(a, b Partition) int { return cmp.Compare(a.ID, b.ID) }).ID, nil
+	return lowest(partitions), nil
 }
 
 // dictionary reads InnoDB's dictionary.
