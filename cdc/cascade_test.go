@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"changeover/internal/fault"
 	"changeover/internal/sandbox/sandboxtest"
@@ -131,5 +132,44 @@ func TestForeignKeysThatChangeRowsEndEqual(t *testing.T) {
 				m.equal()
 			})
 		}
+	}
+}
+
+// Parent and child are in two databases of one migration; both ways of the key's actions are taken
+// while the rows are being copied, and after.
+func TestForeignKeysBetweenDatabasesEndEqual(t *testing.T) {
+	t.Parallel()
+	target := sandboxtest.Target(t)
+	for name, src := range sources(t) {
+		t.Run(name, func(t *testing.T) {
+			const n = 400
+			m := newMigration(t, src, target, "CREATE TABLE parent (id INT PRIMARY KEY, code INT NOT NULL, v VARCHAR(200), UNIQUE KEY (code))",
+				fmt.Sprintf("INSERT INTO parent SELECT seq, seq * 10, REPEAT('p', 150) FROM %s", sequence(n)))
+			other := newMigration(t, src, target) // after the parent's, so that it is dropped before it
+			other.exec(fmt.Sprintf("CREATE TABLE child (id INT PRIMARY KEY, parent INT NULL, v VARCHAR(200), FOREIGN KEY (parent) REFERENCES %s.parent (id) ON DELETE CASCADE ON UPDATE CASCADE)", m.name))
+			other.exec(fmt.Sprintf("CREATE TABLE note (id INT PRIMARY KEY, code INT NULL, FOREIGN KEY (code) REFERENCES %s.parent (code) ON DELETE SET NULL)", m.name))
+			other.exec(fmt.Sprintf("INSERT INTO child SELECT seq, seq, REPEAT('c', 150) FROM %s", sequence(n)))
+			// A change that reached one table by two keys would be refused; these reach two tables.
+			other.exec(fmt.Sprintf("INSERT INTO note SELECT seq, seq * 10 FROM %s", sequence(n)))
+			tick := time.NewTicker(20 * time.Millisecond)
+			t.Cleanup(tick.Stop)
+			var id atomic.Int64
+			stop := m.load(1, func(rng *rand.Rand, tx *sql.Tx) error {
+				<-tick.C
+				i := id.Add(1)
+				q := []string{"DELETE FROM parent WHERE id = %d", "UPDATE parent SET id = id + 10000 WHERE id = %d", "UPDATE parent SET v = 'others stay' WHERE id = %d", "DELETE FROM parent WHERE code = %d * 10"}[rng.IntN(4)]
+				_, err := tx.Exec(fmt.Sprintf(q, i*2))
+				return err
+			})
+			both := func(o *Options) { o.Databases, o.Chunk = []string{m.name, other.name}, 8<<10 }
+			x := m.start(Forever, both, nil)
+			x.wait("every table is copied", func(s Status) bool { return s.Phase == phaseStreaming })
+			eventually(t, "more of the load", func() bool { return id.Load() > 60 })
+			stop()
+			x.catchUp()
+			x.mustStop()
+			m.equal()
+			other.equal()
+		})
 	}
 }

@@ -154,11 +154,11 @@ func childOptions(o Options) any {
 		Source, Target            any
 		Databases                 []string
 		CopyWorkers, ApplyWorkers int
-		Chunk, Memory             int64
+		Chunk, Memory, CopyRate   int64
 		Control                   string
 		LeaseTTL                  time.Duration
 		Until                     Until
-	}{o.Migration, o.Source, o.Target, o.Databases, o.CopyWorkers, o.ApplyWorkers, o.Chunk, o.Memory, o.Control, o.LeaseTTL, o.Until}
+	}{o.Migration, o.Source, o.Target, o.Databases, o.CopyWorkers, o.ApplyWorkers, o.Chunk, o.Memory, o.CopyRate, o.Control, o.LeaseTTL, o.Until}
 }
 
 // follow reads what the process writes until it ends, then reaps it.

@@ -121,7 +121,11 @@ func (m *migration) killAndKill(plan []killPlan) {
 	reached := map[string]int{}
 	for _, k := range plan {
 		for range k.kills {
-			p := m.spawn(m.crashOptions(Forever))
+			o := m.crashOptions(Forever)
+			if k.stage == stageCopying {
+				o.CopyRate = 200 << 10 // or a fast machine is through with it before all kills are
+			}
+			p := m.spawn(o)
 			line := p.saw(30*time.Second, signsOf(k.stage)...)
 			if line == "" {
 				m.t.Fatalf("the run ended by itself:\n%s", p.output())

@@ -169,11 +169,8 @@ func (f *feeder) wantsPlaces(changes []row.Change) bool {
 	return slices.ContainsFunc(changes, f.wantsPlace)
 }
 
-func (f *feeder) wantsPlace(c row.Change) (wanted bool) {
-	if c.Table.Weighed() {
-		f.r.flow.With(func(s *schedule.Scheduler) { wanted = !s.Complete(nameOf(c.Table)) })
-	}
-	return wanted
+func (f *feeder) wantsPlace(c row.Change) bool {
+	return c.Table.Weighed() && !f.r.flow.Complete(nameOf(c.Table))
 }
 
 // place gives changes their places, of all transactions in one question. A table that is complete now

@@ -48,6 +48,13 @@ func (f *Flow) announce() {
 	f.changed = make(chan struct{})
 }
 
+// Complete tells whether all of a table has been copied.
+func (f *Flow) Complete(name Name) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.s.Complete(name)
+}
+
 // Until waits until fn is true of the scheduler, or ctx ends. fn may act, if it then says true.
 func (f *Flow) Until(ctx context.Context, fn func(*Scheduler) bool) error {
 	return f.until(ctx, func() bool { return fn(f.s) })
