@@ -282,24 +282,18 @@ func (s *statementTranslation) clause(c *span) (keep bool) {
 			}
 		}
 		return s.ifExists(i, kind)
-	case at(0).is("MODIFY"):
+	case at(0).is("MODIFY", "CHANGE"):
+		old := 0 // names before the definition
+		if at(0).is("CHANGE") {
+			old = 1
+		}
 		i++
 		if at(0).is("COLUMN") {
 			i++
 		}
 		keep := s.ifExists(i, "column")
 		if keep {
-			s.columnAt(s.past(i), c.to)
-		}
-		return keep
-	case at(0).is("CHANGE"):
-		i++
-		if at(0).is("COLUMN") {
-			i++
-		}
-		keep := s.ifExists(i, "column")
-		if keep {
-			s.columnAt(s.past(i)+1, c.to)
+			s.columnAt(s.past(i)+old, c.to)
 		}
 		return keep
 	case at(0).is("RENAME") && at(1).is("COLUMN", "INDEX", "KEY"):
@@ -399,7 +393,11 @@ func (s *statementTranslation) index(i int) {
 	}
 	for n := len(s.r.tokens) - 1; n > on; n-- { // ALGORITHM = x, LOCK x
 		if s.r.at(n).is("ALGORITHM", "LOCK") && s.r.find(on, s.r.at(n).text) >= 0 {
-			s.r.drop(n, min(len(s.r.tokens), n+2+boolInt(s.r.at(n+1).is("="))))
+			value := n + 1
+			if s.r.at(value).is("=") {
+				value++
+			}
+			s.r.drop(n, min(len(s.r.tokens), value+1))
 		}
 	}
 	if !s.mariaDB {
@@ -417,13 +415,6 @@ func (s *statementTranslation) index(i int) {
 			s.r.drop(n, n+1)
 		}
 	}
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // patience leaves out how long MariaDB waits for a table, which stands behind its name: WAIT n or

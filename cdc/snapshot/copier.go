@@ -648,7 +648,7 @@ func (r *reader) afterDDL(ctx context.Context, t *table, cause error) error {
 	switch {
 	case !r.c.current(t) || rebuilt(cause):
 		return nil
-	case schemaChanged(cause):
+	case SchemaChanged(cause):
 		return fault.New(fault.StreamTable, "%s.%s can't be read on the source, and no statement in its binlog says why: %w", t.name.Schema, t.name.Table, cause)
 	}
 	return fmt.Errorf("read %s.%s: %w", t.name.Schema, t.name.Table, cause)

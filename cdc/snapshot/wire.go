@@ -224,10 +224,7 @@ func passing(err error) bool {
 }
 
 // SchemaChanged tells whether a read failed because the table is not what it was.
-func SchemaChanged(err error) bool { return schemaChanged(err) }
-
-// schemaChanged tells whether a read failed because the table is not what it was.
-func schemaChanged(err error) bool {
+func SchemaChanged(err error) bool {
 	my := new(mysql.MyError)
 	if !errors.As(err, &my) {
 		return false

@@ -19,8 +19,11 @@ type load struct {
 
 func (l *lab) loads() []load {
 	rows := l.size(2_000_000)
-	huge := fmt.Sprintf("INSERT INTO bench.big WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < %d) "+
-		"SELECT /*+ SET_VAR(cte_max_recursion_depth = 10000000) */ i, CRC32(i), CONCAT(SHA2(i, 256), i) FROM r", rows)
+	insert := func(rows int) string {
+		return fmt.Sprintf("INSERT INTO bench.big WITH RECURSIVE r (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < %d) "+
+			"SELECT /*+ SET_VAR(cte_max_recursion_depth = 10000000) */ i, CRC32(i), CONCAT(SHA2(i, 256), i) FROM r", rows)
+	}
+	huge := insert(rows)
 	// 64 hexadecimal digits, 262,144 times: 16 MiB.
 	fat := func(from, to int) string {
 		return fmt.Sprintf("INSERT INTO bench.fat WITH RECURSIVE r (i) AS (SELECT %d UNION ALL SELECT i + 1 FROM r WHERE i < %d) "+
@@ -32,7 +35,15 @@ func (l *lab) loads() []load {
 		single[i] = fat(i+1, i+1)
 	}
 	update := fmt.Sprintf("UPDATE bench.big SET n = n + 1 WHERE id <= %d", rows)
+	most := l.size(10_000_000)
+	tables := make([]string, 0, 2*l.size(5000))
+	for i := range cap(tables) / 2 {
+		tables = append(tables, fmt.Sprintf("CREATE TABLE bench.t%d (id INT PRIMARY KEY, v VARCHAR(50), n INT, KEY n (n))", i),
+			fmt.Sprintf("INSERT INTO bench.t%d VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3)", i))
+	}
 	return []load{
+		{fmt.Sprintf("a transaction of %s rows", thousands(int64(most))), nil, []string{insert(most)}},
+		{fmt.Sprintf("copy of %s tables of three rows", thousands(int64(len(tables)/2))), tables, nil},
 		{fmt.Sprintf("a transaction of %s rows", thousands(int64(rows))), nil, []string{huge}},
 		{"the same, compressed in the binlog", nil, []string{"SET SESSION binlog_transaction_compression = ON", huge}},
 		{"an UPDATE of as many rows", []string{huge}, []string{update}},
