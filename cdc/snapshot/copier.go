@@ -317,9 +317,9 @@ func (c *Copier) read(ctx context.Context, jobs chan<- *job) error {
 	}
 }
 
-// pick waits for a table with something to copy, and takes the one with the fewest readers, the
-// largest among those. So at the end all readers are in the largest table, and none waits for it.
-// Nil: all tables are complete.
+// pick waits for a table with something to copy, and takes the largest, in which all readers may be at
+// once: so it is through first, and its indexes are built while others are still copied. What is left
+// for the end is small. Nil: all tables are complete.
 func (c *Copier) pick(ctx context.Context) (*table, error) {
 	var best *table
 	err := c.flow.Until(ctx, func(s *schedule.Scheduler) bool {
@@ -348,7 +348,7 @@ func (c *Copier) mayBegin(s *schedule.Scheduler, t *table) bool {
 }
 
 func (t *table) before(other *table) bool {
-	return t.active < other.active || t.active == other.active && t.size > other.size
+	return t.size > other.size || t.size == other.size && t.active < other.active
 }
 
 // Progress is how far one table is.
