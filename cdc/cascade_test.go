@@ -173,3 +173,25 @@ func TestForeignKeysBetweenDatabasesEndEqual(t *testing.T) {
 		})
 	}
 }
+
+// A parent's key that is ordered by weights changes while the parent is half copied: the change is split
+// before it is placed, since there is nothing yet that it could cascade to.
+func TestAParentOrderedByWeightsMovesWhileItIsCopied(t *testing.T) {
+	t.Parallel()
+	m := newMigration(t, sandboxtest.MariaDBSource(t), sandboxtest.Target(t),
+		"CREATE TABLE parent (code VARCHAR(30) PRIMARY KEY, v VARCHAR(200)) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci",
+		"CREATE TABLE child (id INT PRIMARY KEY, parent VARCHAR(30), FOREIGN KEY (parent) REFERENCES parent (code) ON UPDATE CASCADE) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci",
+		fmt.Sprintf("INSERT INTO parent SELECT CONCAT('Code', seq), REPEAT('p', 150) FROM %s", sequence(1000)),
+		fmt.Sprintf("INSERT INTO child SELECT seq, CONCAT('code', seq) FROM %s", sequence(1000)))
+	x := m.halfway("parent", func(o *Options) { o.Chunk, o.CopyWorkers, o.CopyRate = 4<<10, 1, 50<<10 })
+	for i := 1; i < 1000; i += 90 {
+		m.exec(fmt.Sprintf("UPDATE parent SET code = 'Moved%d' WHERE code = 'CODE%d'", 1000-i, i))
+	}
+	x.catchUp()
+	x.Resume()
+	x.wait("every table is copied", func(s Status) bool { return s.Phase == phaseStreaming })
+	m.exec("UPDATE parent SET code = 'last' WHERE code = 'code2'")
+	x.catchUp()
+	x.mustStop()
+	m.equal()
+}

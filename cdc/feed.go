@@ -263,6 +263,13 @@ func (f *feeder) large(ctx context.Context, tx *source.Tx) error {
 
 // copied keeps, of changes that are applied alone, those in ranges that are done.
 func (f *feeder) copied(ctx context.Context, changes []row.Change) ([]row.Change, error) {
+	for i := range changes {
+		// Of a parent that is not wholly copied no child is on the target: there is nothing to cascade to,
+		// and like any other change it is split before it is placed.
+		if c := &changes[i]; c.Cascades && !f.r.flow.Complete(nameOf(c.Table)) {
+			c.Cascades = false
+		}
+	}
 	txs := [][]row.Change{changes}
 	if err := f.place(ctx, txs); err != nil {
 		return nil, err

@@ -691,15 +691,10 @@ func (s *Scheduler) IsOpen() bool { return s.closed == nil }
 func (s *Scheduler) Idle() bool { return s.applied == s.last && s.open == 0 }
 
 // Copied keeps, of the changes of a transaction that is applied alone, those in ranges that are
-// done. The caller has closed the scheduler, and it is idle.
+// done. The caller has closed the scheduler, and it is idle; changes of a table that is not complete
+// don't cascade, and have their Place if it is Weighed.
 func (s *Scheduler) Copied(changes []row.Change) []row.Change {
 	kept := make([]row.Change, 0, len(changes))
-	for i := range changes {
-		// Of a parent that is not wholly copied no child is on the target: there is nothing to cascade to.
-		if c := &changes[i]; c.Cascades && !s.Complete(Name{c.Table.Schema, c.Table.Name}) {
-			c.Cascades = false
-		}
-	}
 	for _, c := range SplitKeys(changes) {
 		p := s.tables[Name{c.Table.Schema, c.Table.Name}]
 		if p == nil {
