@@ -36,7 +36,7 @@ func BenchmarkDigestOfAMillionRows(b *testing.B) {
 			var digest, checksum time.Duration
 			for b.Loop() {
 				began := time.Now()
-				if _, err := p.source.digest(b.Context()); err != nil {
+				if _, err := p.source.digest(b.Context(), db, ""); err != nil {
 					b.Fatal(err)
 				}
 				digest += time.Since(began)

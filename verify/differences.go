@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"changeover/cdc/row"
 	"changeover/internal/server"
 )
@@ -41,12 +39,7 @@ type ColumnDifference struct {
 // shown is how many bytes of a value are shown.
 const shown = 256
 
-// buckets is into how many parts rows are cut by a hash of their key, to find the differing ones
-// without all digests crossing the wire, and without an order that two servers agree on.
-const buckets = 1024
-
 // Differences finds rows of one table that differ, at most limit of them, in no particular order.
-// It reads the table a few times on each side, and holds in memory digests of 1/1024 of its rows.
 // Both servers must be quiet. Tables that can't be compared are an error.
 func Differences(ctx context.Context, source, target *sql.DB, name Name, limit int) ([]Difference, error) {
 	c, err := newComparer(ctx, source, target)
@@ -57,158 +50,109 @@ func Differences(ctx context.Context, source, target *sql.DB, name Name, limit i
 	if err != nil {
 		return nil, fmt.Errorf("compare %s: %w", name, err)
 	}
-	differing, err := p.buckets(ctx)
-	if err != nil {
-		return nil, err
+	if !p.keyed() {
+		return p.keyless(ctx, limit)
 	}
 	var found []Difference
-	for _, b := range differing {
-		if len(found) >= limit {
-			break
+	size := newCutter()
+	for rest := (row.Range{}); ; {
+		chunk, err := p.next(ctx, rest, size.rows())
+		if err != nil {
+			return nil, err
 		}
-		some, err := p.bucket(ctx, b, limit-len(found))
+		some, err := p.differences(ctx, chunk, limit-len(found))
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, some...)
+		if whole(chunk, rest) || len(found) >= limit {
+			return found, nil
+		}
+		rest.Low = chunk.High
 	}
-	return found, nil
 }
 
-// both asks the two sides at the same time.
-func both[T any](ctx context.Context, p *pair, ask func(context.Context, *table) (T, error)) (source, target T, err error) {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { source, err = ask(ctx, p.source); return err })
-	group.Go(func() (err error) { target, err = ask(ctx, p.target); return err })
-	return source, target, group.Wait()
-}
-
-// buckets lists the buckets whose digests differ.
-func (p *pair) buckets(ctx context.Context) ([]int, error) {
-	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (map[int]Digest, error) { return t.bucketDigests(ctx) })
+// differences finds the rows of a range that differ.
+func (p *pair) differences(ctx context.Context, r row.Range, limit int) ([]Difference, error) {
+	where := p.within(r)
+	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (Digest, error) { return t.digest(ctx, t.db, where) })
+	if err != nil || source == target {
+		return nil, err
+	}
+	ours, theirs, err := both(ctx, p, func(ctx context.Context, t *table) (sums, error) { return t.sums(ctx, t.db, where) })
 	if err != nil {
 		return nil, err
 	}
-	var differing []int
-	for b := range buckets {
-		if source[b] != target[b] {
-			differing = append(differing, b)
+	keys := unequal(ours, theirs)
+	keys = keys[:min(limit, len(keys))]
+	return p.describe(ctx, keys)
+}
+
+// unequal lists what isn't the same in two maps, sorted.
+func unequal[V comparable](a, b map[string]V) []string {
+	var keys []string
+	for key, v := range a {
+		if other, ok := b[key]; !ok || other != v {
+			keys = append(keys, key)
 		}
 	}
-	return differing, nil
-}
-
-func (t *table) bucketDigests(ctx context.Context) (map[int]Digest, error) {
-	// Sums of the first quarter are enough here: a bucket that is missed by chance (1 in 2^64)
-	// only isn't shown.
-	query := fmt.Sprintf(`SELECT %s b, COUNT(*), COALESCE(SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), '')
-		FROM (SELECT CRC32(%s) %% %d AS b, %s AS h FROM %s) AS digests GROUP BY b`,
-		t.comment(), t.identity(), buckets, t.rowDigest(), server.Name(t.Schema, t.Name))
-	rows, err := t.db.QueryContext(ctx, query)
-	if err != nil {
-		return nil, t.wrap(err)
-	}
-	defer rows.Close()
-	found := map[int]Digest{}
-	for rows.Next() {
-		var b int
-		var d Digest
-		if err := rows.Scan(&b, &d.Rows, &d.Sum); err != nil {
-			return nil, t.wrap(err)
-		}
-		found[b] = d
-	}
-	return found, t.wrap(rows.Err())
-}
-
-// identity is the expression that tells rows apart: the key's encoding.
-func (t *table) identity() string {
-	if t.RowKey < 0 {
-		return t.rowDigest()
-	}
-	return "SHA2(" + t.encodings(t.keyColumns()) + ",256)"
-}
-
-func (t *table) wrap(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("compare %s.%s on the %s: %w", t.Schema, t.Name, t.side.name, err)
-}
-
-// digests is rows by their identity: the row's digest and how many there are of it.
-type digests map[string]struct {
-	sum   string
-	count int
-}
-
-func (p *pair) bucket(ctx context.Context, bucket, limit int) ([]Difference, error) {
-	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (digests, error) { return t.digests(ctx, bucket) })
-	if err != nil {
-		return nil, err
-	}
-	ids := unequal(source, target)
-	ids = ids[:min(limit, len(ids))]
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	ours, theirs, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]shownRow, error) { return t.rows(ctx, ids) })
-	if err != nil {
-		return nil, err
-	}
-	found := make([]Difference, len(ids))
-	for i, id := range ids {
-		found[i] = p.difference(ours[id], theirs[id])
-		found[i].Source, found[i].Target = source[id].count, target[id].count
-	}
-	return found, nil
-}
-
-// unequal lists the rows that aren't the same, in the order of their identities.
-func unequal(a, b digests) []string {
-	var ids []string
-	for id, d := range a {
-		if b[id] != d {
-			ids = append(ids, id)
+	for key := range b {
+		if _, ok := a[key]; !ok {
+			keys = append(keys, key)
 		}
 	}
-	for id := range b {
-		if _, ok := a[id]; !ok {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
+	slices.Sort(keys)
+	return keys
 }
 
-func (t *table) digests(ctx context.Context, bucket int) (digests, error) {
-	query := fmt.Sprintf(`SELECT %s id, h, COUNT(*)
-		FROM (SELECT %s AS id, %s AS h FROM %s) AS digests WHERE CRC32(id) %% %d = %d GROUP BY id, h`,
-		t.comment(), t.identity(), t.rowDigest(), server.Name(t.Schema, t.Name), buckets, bucket)
-	rows, err := t.db.QueryContext(ctx, query)
-	if err != nil {
-		return nil, t.wrap(err)
-	}
-	defer rows.Close()
-	found := digests{}
-	for rows.Next() {
-		var id, sum sql.NullString // NULL: longer than max_allowed_packet, shown by Compare
-		var count int
-		if err := rows.Scan(&id, &sum, &count); err != nil {
-			return nil, t.wrap(err)
+// describe reads rows that have keys on both sides and says what they differ in, as they are now.
+// Those that are equal by now are left out.
+func (p *pair) describe(ctx context.Context, keys []string) ([]Difference, error) {
+	var all []Difference
+	for some := range slices.Chunk(keys, keysAtOnce) {
+		rows, err := decodeKeys(some)
+		if err != nil {
+			return nil, err
 		}
-		d := found[id.String]
-		d.sum, d.count = d.sum+sum.String, d.count+count
-		found[id.String] = d
+		where := p.among(rows)
+		ours, theirs, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]shownRow, error) { return t.shown(ctx, where) })
+		if err != nil {
+			return nil, err
+		}
+		for i, key := range some {
+			d := p.difference(ours[key], theirs[key])
+			if ours[key].values == nil && theirs[key].values == nil || d.Source == d.Target && len(d.Columns) == 0 {
+				continue
+			}
+			d.Key = d.Key[:0]
+			for at, part := range p.key.Keys[p.key.RowKey].Parts {
+				d.Key = append(d.Key, Cell{p.key.Columns[part.Column].Name, rows[i][at]})
+			}
+			all = append(all, d)
+		}
 	}
-	return found, t.wrap(rows.Err())
+	return all, nil
+}
+
+// keysAtOnce is how many keys one query names.
+const keysAtOnce = 500
+
+func decodeKeys(keys []string) ([]row.Row, error) {
+	rows := make([]row.Row, len(keys))
+	for i, key := range keys {
+		var err error
+		if rows[i], err = row.DecodeKey([]byte(key)); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
 }
 
 // shownRow is a row as it is shown: of each column a digest and the beginning of its value.
 type shownRow struct{ digests, values [][]byte }
 
-// rows reads the rows of these identities.
-func (t *table) rows(ctx context.Context, ids []string) (map[string]shownRow, error) {
+// shownColumns are the expressions of a shownRow, for each column two.
+func (t *table) shownColumns() []string {
 	var parts []string
 	for i := range t.Columns {
 		v := t.value(&t.Columns[i])
@@ -217,35 +161,39 @@ func (t *table) rows(ctx context.Context, ids []string) (map[string]shownRow, er
 		}
 		parts = append(parts, fmt.Sprintf("SHA2(%s,256)", t.encoding(&t.Columns[i], t.forms[i])), fmt.Sprintf("LEFT(%s,%d)", v, shown))
 	}
-	query := fmt.Sprintf("SELECT %s %s AS id, %s FROM %s HAVING id IN ('%s')",
-		t.comment(), t.identity(), strings.Join(parts, ", "), server.Name(t.Schema, t.Name), strings.Join(ids, "','"))
-	rows, err := t.db.QueryContext(ctx, query)
-	if err != nil {
-		return nil, t.wrap(err)
-	}
-	defer rows.Close()
-	found := map[string]shownRow{}
-	for rows.Next() {
-		var id string
-		r := shownRow{make([][]byte, len(t.Columns)), make([][]byte, len(t.Columns))}
-		into := []any{&id}
-		for i := range t.Columns {
-			into = append(into, &r.digests[i], &r.values[i])
-		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, t.wrap(err)
-		}
-		found[id] = r
-	}
-	return found, t.wrap(rows.Err())
+	return parts
 }
 
-// difference says what two rows of one identity differ in; one of them may be missing.
+func newShownRow(values [][]byte) shownRow {
+	var r shownRow
+	for i := 0; i < len(values); i += 2 {
+		r.digests, r.values = append(r.digests, bytes.Clone(values[i])), append(r.values, bytes.Clone(values[i+1]))
+	}
+	return r
+}
+
+// shown reads rows that have keys.
+func (t *table) shown(ctx context.Context, where string) (map[string]shownRow, error) {
+	found := map[string]shownRow{}
+	err := t.each(ctx, t.db, t.shownColumns(), where, func(key string, values [][]byte) error {
+		found[key] = newShownRow(values)
+		return nil
+	})
+	return found, err
+}
+
+// difference says what two rows differ in; one of them may be missing.
 func (p *pair) difference(ours, theirs shownRow) Difference {
 	var d Difference
 	there := ours
 	if there.values == nil {
 		there = theirs
+	}
+	if ours.values != nil {
+		d.Source = 1
+	}
+	if theirs.values != nil {
+		d.Target = 1
 	}
 	for _, c := range p.source.keyColumns() {
 		if there.values != nil {
@@ -261,4 +209,122 @@ func (p *pair) difference(ours, theirs shownRow) Difference {
 		}
 	}
 	return d
+}
+
+// buckets is into how many parts the rows of a table without a key are cut, by a hash of them, to find
+// the differing ones without all digests crossing the wire.
+const buckets = 1024
+
+// keyless finds rows of a table without a key that differ. It reads the table a few times on each
+// side, and holds in memory digests of 1/1024 of its rows.
+func (p *pair) keyless(ctx context.Context, limit int) ([]Difference, error) {
+	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]Digest, error) { return t.bucketDigests(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	var found []Difference
+	for _, b := range unequal(source, target) {
+		if len(found) >= limit {
+			break
+		}
+		some, err := p.bucket(ctx, b, limit-len(found))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, some...)
+	}
+	return found, nil
+}
+
+func (t *table) bucketDigests(ctx context.Context) (map[string]Digest, error) {
+	// Sums of the first quarter are enough here: a bucket that is missed by chance (1 in 2^64)
+	// only isn't shown.
+	query := fmt.Sprintf(`SELECT %s b, COUNT(*), COALESCE(SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), '')
+		FROM (SELECT CRC32(%s) %% %d AS b, %[2]s AS h FROM %[4]s) AS digests GROUP BY b`,
+		t.comment(), t.rowDigest(), buckets, server.Name(t.Schema, t.Name))
+	rows, err := t.db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, t.wrap(err)
+	}
+	defer rows.Close()
+	found := map[string]Digest{}
+	for rows.Next() {
+		var b string
+		var d Digest
+		if err := rows.Scan(&b, &d.Rows, &d.Sum); err != nil {
+			return nil, t.wrap(err)
+		}
+		found[b] = d
+	}
+	return found, t.wrap(rows.Err())
+}
+
+func (p *pair) bucket(ctx context.Context, bucket string, limit int) ([]Difference, error) {
+	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]int, error) { return t.counts(ctx, bucket) })
+	if err != nil {
+		return nil, err
+	}
+	ids := unequal(source, target)
+	ids = ids[:min(limit, len(ids))]
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	ours, theirs, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]shownRow, error) { return t.rows(ctx, ids) })
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Difference, len(ids))
+	for i, id := range ids {
+		found[i] = p.difference(ours[id], theirs[id])
+		found[i].Source, found[i].Target = source[id], target[id]
+	}
+	return found, nil
+}
+
+// counts tells how often each row of a bucket is there, by its digest.
+func (t *table) counts(ctx context.Context, bucket string) (map[string]int, error) {
+	query := fmt.Sprintf(`SELECT %s h, COUNT(*) FROM (SELECT %s AS h FROM %s) AS digests WHERE CRC32(h) %% %d = %s GROUP BY h`,
+		t.comment(), t.rowDigest(), server.Name(t.Schema, t.Name), buckets, bucket)
+	rows, err := t.db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, t.wrap(err)
+	}
+	defer rows.Close()
+	found := map[string]int{}
+	for rows.Next() {
+		var sum sql.NullString // NULL: longer than max_allowed_packet, shown by Compare
+		var count int
+		if err := rows.Scan(&sum, &count); err != nil {
+			return nil, t.wrap(err)
+		}
+		found[sum.String] += count
+	}
+	return found, t.wrap(rows.Err())
+}
+
+// rows reads the rows of these digests.
+func (t *table) rows(ctx context.Context, ids []string) (map[string]shownRow, error) {
+	query := fmt.Sprintf("SELECT %s %s AS id, %s FROM %s HAVING id IN ('%s')",
+		t.comment(), t.rowDigest(), strings.Join(t.shownColumns(), ", "), server.Name(t.Schema, t.Name), strings.Join(ids, "','"))
+	rows, err := t.db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, t.wrap(err)
+	}
+	defer rows.Close()
+	found := map[string]shownRow{}
+	for rows.Next() {
+		raw := make([]sql.RawBytes, 1+2*len(t.Columns))
+		into, values := make([]any, len(raw)), make([][]byte, len(raw))
+		for i := range raw {
+			into[i] = &raw[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, t.wrap(err)
+		}
+		for i := range raw {
+			values[i] = raw[i]
+		}
+		found[string(raw[0])] = newShownRow(values[1:])
+	}
+	return found, t.wrap(rows.Err())
 }

@@ -131,17 +131,17 @@ func (t *table) rowDigest() string {
 // The sum is the XOR of all 256 bits: it doesn't depend on the order, and nobody finds another set
 // of rows with the same one. Where two rows may be the same XOR would cancel them out, so there it
 // is the sum of the four quarters as numbers.
-func (t *table) digestQuery() string {
+func (t *table) digestQuery(where string) string {
 	switch {
 	case t.flavor == server.MySQL && t.RowKey >= 0:
 		// Asking for COUNT(digest) too would compute every digest twice. But the values of a
 		// BIT_XOR must be equally long: a digest that is NULL makes an error of the empty one.
-		return fmt.Sprintf("SELECT %s COUNT(*), COUNT(*), IF(COUNT(*)=0, NULL, LOWER(HEX(BIT_XOR(IFNULL(UNHEX(%s),''))))) FROM %s",
-			t.comment(), t.rowDigest(), server.Name(t.Schema, t.Name))
+		return fmt.Sprintf("SELECT %s COUNT(*), COUNT(*), IF(COUNT(*)=0, NULL, LOWER(HEX(BIT_XOR(IFNULL(UNHEX(%s),'')))))%s",
+			t.comment(), t.rowDigest(), t.from(where))
 	case t.RowKey >= 0: // MariaDB's BIT_XOR is of 64 bits
-		return t.quarterQuery("LPAD(LOWER(CONV(BIT_XOR(%s),10,16)),16,'0')", ",")
+		return t.quarterQuery("LPAD(LOWER(CONV(BIT_XOR(%s),10,16)),16,'0')", ",", where)
 	}
-	return t.quarterQuery("SUM(%s)", ",'+',")
+	return t.quarterQuery("SUM(%s)", ",'+',", where)
 }
 
 // quarterQuery puts together what aggregate makes of each 64 bits of the digests.
@@ -149,17 +149,21 @@ func (t *table) digestQuery() string {
 // MySQL computes the digest for each of them: only tables without a key need this there. On
 // MariaDB each row's digest is kept in a variable, which WHERE sets before any aggregate sees the
 // row. The derived table sets it first of all, else the server takes it for a constant.
-func (t *table) quarterQuery(aggregate, separator string) string {
-	from, digest := server.Name(t.Schema, t.Name), t.rowDigest()
+func (t *table) quarterQuery(aggregate, separator, where string) string {
+	from, digest := t.from(where), t.rowDigest()
 	if t.flavor == server.MariaDB {
-		from = fmt.Sprintf("(SELECT @changeover_digest := '' AS x) AS start STRAIGHT_JOIN %s WHERE ISNULL(@changeover_digest := %s) < 2", from, digest)
+		name, condition, _ := strings.Cut(strings.TrimPrefix(from, " FROM "), " WHERE ")
+		from = fmt.Sprintf(" FROM (SELECT @changeover_digest := '' AS x) AS start STRAIGHT_JOIN %s WHERE ISNULL(@changeover_digest := %s) < 2", name, digest)
+		if condition != "" {
+			from += " AND (" + condition + ")"
+		}
 		digest = "@changeover_digest"
 	}
 	parts := make([]string, 4)
 	for i := range parts {
 		parts[i] = fmt.Sprintf(aggregate, fmt.Sprintf("CAST(CONV(SUBSTR(%s,%d,16),16,10) AS UNSIGNED)", digest, 1+16*i))
 	}
-	return fmt.Sprintf("SELECT %s COUNT(*), COUNT(%s), IF(COUNT(*)=0, NULL, CONCAT(%s)) FROM %s",
+	return fmt.Sprintf("SELECT %s COUNT(*), COUNT(%s), IF(COUNT(*)=0, NULL, CONCAT(%s))%s",
 		t.comment(), digest, strings.Join(parts, separator), from)
 }
 
