@@ -32,6 +32,7 @@ type cascades struct {
 	above   map[schedule.Name][]schedule.Name // a child's parents, itself left out
 	cyclic  map[schedule.Name]bool
 	keys    []schema.ActionKey
+	links   []link
 }
 
 // parentTable is what the foreign keys of others do when its rows change.
@@ -58,18 +59,19 @@ func loadCascades(ctx context.Context, q row.Queryer, databases []string, inScop
 
 func (c *cascades) read(ctx context.Context, q row.Queryer, database string, inScope func(schema, table string) bool) error {
 	rows, err := q.QueryContext(ctx, `
-		SELECT k.CONSTRAINT_NAME, k.TABLE_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE
+		SELECT k.CONSTRAINT_NAME, k.TABLE_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, k.COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE
 		FROM information_schema.REFERENTIAL_CONSTRAINTS r
 		JOIN information_schema.KEY_COLUMN_USAGE k
 			ON k.CONSTRAINT_SCHEMA = r.CONSTRAINT_SCHEMA AND k.CONSTRAINT_NAME = r.CONSTRAINT_NAME AND k.TABLE_NAME = r.TABLE_NAME
-		WHERE r.CONSTRAINT_SCHEMA = ? AND k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL`, database, database)
+		WHERE r.CONSTRAINT_SCHEMA = ? AND k.TABLE_SCHEMA = ? AND k.REFERENCED_TABLE_NAME IS NOT NULL
+		ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION`, database, database)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var name, child, parentSchema, parent, column, onDelete, onUpdate string
-		if err := rows.Scan(&name, &child, &parentSchema, &parent, &column, &onDelete, &onUpdate); err != nil {
+		var name, child, parentSchema, parent, column, from, onDelete, onUpdate string
+		if err := rows.Scan(&name, &child, &parentSchema, &parent, &column, &from, &onDelete, &onUpdate); err != nil {
 			return err
 		}
 		deletes, updates := acts(onDelete), acts(onUpdate)
@@ -80,9 +82,20 @@ func (c *cascades) read(ctx context.Context, q row.Queryer, database string, inS
 		if !slices.Contains(c.keys, key) { // a row for each of its columns
 			c.keys = append(c.keys, key)
 		}
+		c.link(link{name, schedule.Name{Schema: parentSchema, Table: parent}, schedule.Name{Schema: database, Table: child}, []string{from}, []string{column}, updates})
 		c.add(schedule.Name{Schema: parentSchema, Table: parent}, schedule.Name{Schema: database, Table: child}, column, deletes, updates)
 	}
 	return rows.Err()
+}
+
+// link adds a foreign key, or another column to it.
+func (c *cascades) link(l link) {
+	if n := len(c.links); n > 0 && c.links[n-1].name == l.name && c.links[n-1].child == l.child {
+		last := &c.links[n-1]
+		last.columns, last.refs = append(last.columns, l.columns...), append(last.refs, l.refs...)
+		return
+	}
+	c.links = append(c.links, l)
 }
 
 // acts tells whether a rule changes children; RESTRICT and NO ACTION only refuse.

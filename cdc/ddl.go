@@ -116,6 +116,9 @@ func (d *ddlRunner) passAs(ctx context.Context, f *feeder, tx *source.Tx, decide
 	if err := d.r.store.SavePosition(ctx, d.r.appliedPosition()); err != nil {
 		return err
 	}
+	if err := d.r.opts.Companion.Checkpoint(ctx); err != nil {
+		return err
+	}
 	// The statement may name an index that the source has and the target has not yet.
 	var release func()
 	err = d.r.patiently(ctx, ddlWorker, func() (err error) {
@@ -146,7 +149,12 @@ func (d *ddlRunner) passAs(ctx context.Context, f *feeder, tx *source.Tx, decide
 		if err := c.take(ctx, made); err != nil {
 			return err
 		}
+		d.r.opts.Companion.Altered(alterations(class, made))
 		c.settled[tx.ID] = true
+	} else {
+		for n := range touches {
+			d.r.opts.Companion.Altered([]Alteration{{Was: n, Now: n, ID: c.id(n)}})
+		}
 	}
 	if err := d.end(ctx, f, tx); err != nil {
 		return err
@@ -681,6 +689,7 @@ func (d *ddlRunner) rows(ctx context.Context, f *feeder, tx *source.Tx) error {
 				return nil, io.EOF
 			}
 			changes, _, err := f.changes(events)
+			d.r.opts.Companion.Changed(changes)
 			return changes, err
 		}
 		err := d.r.target.large().Large(ctx, tx.ID, f.seq, next)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"changeover/cdc/apply"
@@ -65,6 +66,9 @@ func (f *feeder) run(ctx context.Context) error {
 		if err := f.take(ctx, tx); err != nil {
 			return fmt.Errorf("transaction %s: %w", tx.ID, err)
 		}
+		if err := f.serve(ctx); err != nil {
+			return err
+		}
 	}
 }
 
@@ -79,17 +83,12 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 	note := &source.Tx{ID: tx.ID, Log: tx.Log, Committed: tx.Committed}
 	switch {
 	case f.skip[tx.ID]:
-		if tx.Large {
-			if err := drop(ctx, tx); err != nil {
-				return f.again(ctx, err)
-			}
+		if err := f.tellOfApplied(ctx, tx); err != nil {
+			return f.again(ctx, err)
 		}
 		// Only now: one whose reading is interrupted comes again, and must be skipped again.
 		delete(f.skip, tx.ID)
 		f.r.stats.skipped.Add(1)
-		if tx.Statement != nil {
-			f.forget()
-		}
 		return f.handOn(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Note: note})
 	case tx.Statement != nil:
 		if err := f.r.ddl.pass(ctx, f, tx); err != nil {
@@ -106,6 +105,8 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 	if err != nil {
 		return err
 	}
+	f.r.opts.Companion.Changed(changes)
+	f.r.read.passed(mark)
 	if slices.ContainsFunc(changes, func(c row.Change) bool { return c.Cascades }) {
 		if err := f.flush(ctx); err != nil {
 			return err
@@ -116,6 +117,45 @@ func (f *feeder) take(ctx context.Context, tx *source.Tx) error {
 		changes = nil
 	}
 	return f.submit(ctx, &schedule.Tx{Seq: f.seq, ID: tx.ID, Changes: changes, Mark: mark, Bytes: tx.Bytes, Note: note})
+}
+
+// tellOfApplied tells the companion of a transaction that an earlier run has applied. Its rows are of
+// their tables as they were then: what a statement since has altered is told of as altered.
+func (f *feeder) tellOfApplied(ctx context.Context, tx *source.Tx) error {
+	tell := func(events []source.Rows) {
+		for i := range events {
+			n := schedule.Name{Schema: events[i].Schema, Table: events[i].Table}
+			changes, mark, err := f.changes(events[i : i+1])
+			switch {
+			case err != nil:
+				f.r.opts.Companion.Altered([]Alteration{{Was: n, Now: n, ID: f.r.catalog.id(n)}})
+			case slices.ContainsFunc(changes, func(c row.Change) bool { return c.Cascades }):
+				f.r.opts.Companion.Unsaid(slices.Collect(maps.Keys(f.r.catalog.foreignKeys().descendants(changes))))
+				fallthrough
+			default:
+				f.r.opts.Companion.Changed(changes)
+				f.r.read.passed(mark)
+			}
+		}
+	}
+	if tx.Statement != nil {
+		for _, n := range f.r.concerned(tx.Statement) {
+			f.r.opts.Companion.Altered([]Alteration{{Was: n, Now: n, ID: f.r.catalog.id(n)}})
+		}
+		f.forget()
+	}
+	tell(tx.Rows)
+	for tx.Large {
+		rows, err := tx.More(ctx)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		tell(rows)
+	}
+	return nil
 }
 
 // submit hands a transaction on, after those that wait; or has it wait, if it wants places and more
@@ -254,6 +294,7 @@ func (f *feeder) large(ctx context.Context, tx *source.Tx) error {
 		if err != nil {
 			return nil, err
 		}
+		f.r.opts.Companion.Changed(changes)
 		f.r.stats.changes.Add(int64(len(changes)))
 		return f.copied(ctx, changes)
 	}
@@ -288,6 +329,9 @@ func (f *feeder) cascade(ctx context.Context, tx *source.Tx, changes []row.Chang
 		return err
 	}
 	defer f.open()
+	if err := f.tellUnsaid(ctx, changes); err != nil {
+		return err
+	}
 	kept, err := f.copied(ctx, changes)
 	if err != nil {
 		return err

@@ -46,6 +46,7 @@ const (
 	Forever  Until = iota // until the context ends
 	Copied                // every table is copied, its indexes built, views and routines made
 	CaughtUp              // copied, and everything committed on the source by then is applied
+	Verified              // copied, and both sides proven equal
 )
 
 // Options describe one migration to a Runner.
@@ -72,7 +73,9 @@ type Options struct {
 	// means state.DefaultTTL.
 	LeaseTTL time.Duration
 	Until    Until
-	Log      zerolog.Logger
+	// Companion goes along with the stream; nil: nobody does.
+	Companion Companion
+	Log       zerolog.Logger
 }
 
 // The phases of a migration, as `_changeover.migration` has them.
@@ -109,7 +112,9 @@ type Runner struct {
 
 	position *source.Position // of the applied transactions; under the flow's lock
 
-	again chan struct{} // a table starts over after the copy was through
+	again    chan struct{} // a table starts over after the copy was through
+	requests chan request  // what the companion wants to be written
+	read     *readMarks    // watermarks that the feeder has read
 
 	withoutLow bool // for the test that shows what the low watermark is for
 
@@ -131,6 +136,9 @@ type counters struct {
 
 // New makes a Runner.
 func New(opts Options) *Runner {
+	if opts.Companion == nil {
+		opts.Companion = alone{}
+	}
 	return &Runner{opts: opts, log: opts.Log, phase: "starting", began: time.Now(), waits: map[int]string{}, again: make(chan struct{}, 1)}
 }
 
@@ -454,6 +462,9 @@ func (r *Runner) stream(ctx context.Context, phase string) error {
 	r.reader = reader
 	r.mu.Unlock()
 	f := newFeeder(r, applied)
+	r.requests, r.read = make(chan request, 4), newReadMarks()
+	companion, beside := r.opts.Companion, &Stream{r, r.appliedPosition()}
+	companion.Begin()
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, finish := context.WithCancelCause(ctx)
 	defer finish(errDone)
@@ -468,6 +479,7 @@ func (r *Runner) stream(ctx context.Context, phase string) error {
 	}
 	run(r.heartbeat)
 	run(r.savePosition)
+	run(func(ctx context.Context) error { return companion.Run(ctx, beside) })
 	g.Go(func() error {
 		for {
 			if err := r.copyAndFinish(ctx, phase); err != nil {
@@ -516,8 +528,11 @@ func (r *Runner) copyAndFinish(ctx context.Context, phase string) error {
 		r.log.Info().Msg("every table is copied")
 	}
 	r.setPhase(phaseStreaming)
-	if r.opts.Until != CaughtUp {
+	switch r.opts.Until {
+	case Forever, Copied:
 		return nil
+	case Verified:
+		return r.opts.Companion.Verified(ctx)
 	}
 	n, err := patientMarks{r.marks, r.log}.Mark(ctx)
 	if err != nil {

@@ -116,6 +116,14 @@ var tables = map[Role][]string{
 			" fingerprint LONGBLOB NOT NULL, written DATETIME(6) NOT NULL, PRIMARY KEY (migration, id)"),
 		create("decision", "id VARBINARY(255) NOT NULL, statement LONGBLOB NOT NULL, default_schema VARCHAR(64) NOT NULL,"+
 			" reason LONGBLOB NOT NULL, action VARCHAR(8) NOT NULL, other LONGBLOB NOT NULL, written DATETIME(6) NOT NULL, PRIMARY KEY (migration, id)"),
+		// What is compared, what is due, and from where the stream must be read again to know what else is.
+		create("proof", "table_id BIGINT UNSIGNED NOT NULL, proof LONGBLOB NOT NULL, PRIMARY KEY (migration, table_id)"),
+		create("due", "table_id BIGINT UNSIGNED NOT NULL, part INT UNSIGNED NOT NULL, keys_due LONGBLOB NOT NULL,"+
+			" PRIMARY KEY (migration, table_id, part)"),
+		create("proof_position", "position LONGBLOB NOT NULL, seq BIGINT UNSIGNED NOT NULL, updated DATETIME(6) NOT NULL,"+
+			" PRIMARY KEY (migration)"),
+		create("proven", "n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, at DATETIME(6) NOT NULL, complete TINYINT NOT NULL,"+
+			" document LONGBLOB NOT NULL, PRIMARY KEY (n), KEY migration (migration, n)"),
 		create("journal", "n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, at DATETIME(6) NOT NULL,"+
 			" kind VARCHAR(64) NOT NULL, text TEXT NOT NULL, PRIMARY KEY (n), KEY migration (migration, n)"),
 	},
