@@ -46,7 +46,7 @@ func (p *pair) next(ctx context.Context, r row.Range, rows int64) (row.Range, er
 	if !p.cut() {
 		return r, nil
 	}
-	end, err := p.end(ctx, p.source.db, r, rows)
+	end, err := p.end(ctx, p.source, r, rows)
 	if err != nil {
 		return r, err
 	}

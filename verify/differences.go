@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,10 @@ type Difference struct {
 	Source, Target int
 	// Columns are those that differ in a row that is on both sides.
 	Columns []ColumnDifference
+	// Named tells that Key is a key, and no more than that of the row.
+	Named bool
+
+	id string // the exact key; of a row without one its digest
 }
 
 // Cell is a column's value as text: of strings and binary values the bytes.
@@ -51,7 +56,7 @@ func Differences(ctx context.Context, source, target *sql.DB, name Name, limit i
 		return nil, fmt.Errorf("compare %s: %w", name, err)
 	}
 	if !p.keyed() {
-		return p.keyless(ctx, limit)
+		return p.keyless(ctx, nil, "", limit)
 	}
 	var found []Difference
 	size := newCutter()
@@ -110,7 +115,7 @@ func unequal[V comparable](a, b map[string]V) []string {
 func (p *pair) describe(ctx context.Context, keys []string) ([]Difference, error) {
 	var all []Difference
 	for some := range slices.Chunk(keys, keysAtOnce) {
-		rows, err := decodeKeys(some)
+		rows, err := p.names(some)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +129,7 @@ func (p *pair) describe(ctx context.Context, keys []string) ([]Difference, error
 			if ours[key].values == nil && theirs[key].values == nil || d.Source == d.Target && len(d.Columns) == 0 {
 				continue
 			}
-			d.Key = d.Key[:0]
+			d.id, d.Named, d.Key = key, true, nil
 			for at, part := range p.key.Keys[p.key.RowKey].Parts {
 				d.Key = append(d.Key, Cell{p.key.Columns[part.Column].Name, rows[i][at]})
 			}
@@ -136,6 +141,21 @@ func (p *pair) describe(ctx context.Context, keys []string) ([]Difference, error
 
 // keysAtOnce is how many keys one query names.
 const keysAtOnce = 500
+
+// names decodes row keys. Those of another key than the table has now are of before it was altered:
+// errAgain.
+func (p *pair) names(keys []string) ([]row.Row, error) {
+	rows, err := decodeKeys(keys)
+	for _, key := range rows {
+		if len(key) != len(p.key.Keys[p.key.RowKey].Parts) {
+			return nil, errAgain
+		}
+		if bad := p.key.CheckKey(key); bad != nil {
+			return nil, errors.Join(errAgain, bad)
+		}
+	}
+	return rows, err
+}
 
 func decodeKeys(keys []string) ([]row.Row, error) {
 	rows := make([]row.Row, len(keys))
@@ -155,13 +175,21 @@ type shownRow struct{ digests, values [][]byte }
 func (t *table) shownColumns() []string {
 	var parts []string
 	for i := range t.Columns {
-		v := t.value(&t.Columns[i])
-		if k := t.Columns[i].Kind; k == row.Vector || k == row.Geometry {
-			v = "HEX(" + v + ")" // LEFT takes no others
-		}
-		parts = append(parts, fmt.Sprintf("SHA2(%s,256)", t.encoding(&t.Columns[i], t.forms[i])), fmt.Sprintf("LEFT(%s,%d)", v, shown))
+		parts = append(parts, fmt.Sprintf("SHA2(%s,256)", t.encoding(&t.Columns[i], t.forms[i])), t.beginning(&t.Columns[i]))
 	}
 	return parts
+}
+
+// beginning is the expression of the beginning of a column's value, as a person reads it: a FLOAT, unlike
+// in its encoding, is itself, with all digits that it has.
+func (t *table) beginning(c *row.Column) string {
+	switch c.Kind {
+	case row.Float:
+		return server.Name(c.Name) + "*1e0"
+	case row.Vector, row.Geometry: // LEFT takes no others
+		return fmt.Sprintf("UNHEX(LEFT(HEX(%s),%d))", t.value(c), 2*shown)
+	}
+	return fmt.Sprintf("LEFT(%s,%d)", t.value(c), shown)
 }
 
 func newShownRow(values [][]byte) shownRow {
@@ -215,10 +243,13 @@ func (p *pair) difference(ours, theirs shownRow) Difference {
 // the differing ones without all digests crossing the wire.
 const buckets = 1024
 
-// keyless finds rows of a table without a key that differ. It reads the table a few times on each
-// side, and holds in memory digests of 1/1024 of its rows.
-func (p *pair) keyless(ctx context.Context, limit int) ([]Difference, error) {
-	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]Digest, error) { return t.bucketDigests(ctx) })
+// keyless finds rows of a table without a key that differ, among those for which a condition holds, in
+// two read views or, if v is nil, as they are. It reads the table a few times on each side, and holds in
+// memory digests of 1/1024 of its rows.
+func (p *pair) keyless(ctx context.Context, v *views, where string, limit int) ([]Difference, error) {
+	source, target, err := inViews(ctx, p, v, func(ctx context.Context, t *table, q queryer) (map[string]Digest, error) {
+		return t.bucketDigests(ctx, q, where)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +258,7 @@ func (p *pair) keyless(ctx context.Context, limit int) ([]Difference, error) {
 		if len(found) >= limit {
 			break
 		}
-		some, err := p.bucket(ctx, b, limit-len(found))
+		some, err := p.bucket(ctx, v, where, b, limit-len(found))
 		if err != nil {
 			return nil, err
 		}
@@ -236,13 +267,21 @@ func (p *pair) keyless(ctx context.Context, limit int) ([]Difference, error) {
 	return found, nil
 }
 
-func (t *table) bucketDigests(ctx context.Context) (map[string]Digest, error) {
+// inViews asks the two sides at the same time, each in its view; v may be nil.
+func inViews[T any](ctx context.Context, p *pair, v *views, ask func(context.Context, *table, queryer) (T, error)) (source, target T, err error) {
+	if v != nil {
+		return bothViews(ctx, p, v, ask)
+	}
+	return both(ctx, p, func(ctx context.Context, t *table) (T, error) { return ask(ctx, t, t.db) })
+}
+
+func (t *table) bucketDigests(ctx context.Context, q queryer, where string) (map[string]Digest, error) {
 	// Sums of the first quarter are enough here: a bucket that is missed by chance (1 in 2^64)
 	// only isn't shown.
 	query := fmt.Sprintf(`SELECT %s b, COUNT(*), COALESCE(SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), '')
-		FROM (SELECT CRC32(%s) %% %d AS b, %[2]s AS h FROM %[4]s) AS digests GROUP BY b`,
-		t.comment(), t.rowDigest(), buckets, server.Name(t.Schema, t.Name))
-	rows, err := t.db.QueryContext(ctx, query)
+		FROM (SELECT CRC32(%s) %% %d AS b, %[2]s AS h%[4]s) AS digests GROUP BY b`,
+		t.comment(), t.rowDigest(), buckets, t.from(where))
+	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, t.wrap(err)
 	}
@@ -259,8 +298,10 @@ func (t *table) bucketDigests(ctx context.Context) (map[string]Digest, error) {
 	return found, t.wrap(rows.Err())
 }
 
-func (p *pair) bucket(ctx context.Context, bucket string, limit int) ([]Difference, error) {
-	source, target, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]int, error) { return t.counts(ctx, bucket) })
+func (p *pair) bucket(ctx context.Context, v *views, where, bucket string, limit int) ([]Difference, error) {
+	source, target, err := inViews(ctx, p, v, func(ctx context.Context, t *table, q queryer) (map[string]int, error) {
+		return t.counts(ctx, q, where, bucket)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -269,23 +310,25 @@ func (p *pair) bucket(ctx context.Context, bucket string, limit int) ([]Differen
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	ours, theirs, err := both(ctx, p, func(ctx context.Context, t *table) (map[string]shownRow, error) { return t.rows(ctx, ids) })
+	ours, theirs, err := inViews(ctx, p, v, func(ctx context.Context, t *table, q queryer) (map[string]shownRow, error) {
+		return t.rows(ctx, q, ids)
+	})
 	if err != nil {
 		return nil, err
 	}
 	found := make([]Difference, len(ids))
 	for i, id := range ids {
 		found[i] = p.difference(ours[id], theirs[id])
-		found[i].Source, found[i].Target = source[id], target[id]
+		found[i].Source, found[i].Target, found[i].id = source[id], target[id], id
 	}
 	return found, nil
 }
 
 // counts tells how often each row of a bucket is there, by its digest.
-func (t *table) counts(ctx context.Context, bucket string) (map[string]int, error) {
-	query := fmt.Sprintf(`SELECT %s h, COUNT(*) FROM (SELECT %s AS h FROM %s) AS digests WHERE CRC32(h) %% %d = %s GROUP BY h`,
-		t.comment(), t.rowDigest(), server.Name(t.Schema, t.Name), buckets, bucket)
-	rows, err := t.db.QueryContext(ctx, query)
+func (t *table) counts(ctx context.Context, q queryer, where, bucket string) (map[string]int, error) {
+	query := fmt.Sprintf(`SELECT %s h, COUNT(*) FROM (SELECT %s AS h%s) AS digests WHERE CRC32(h) %% %d = %s GROUP BY h`,
+		t.comment(), t.rowDigest(), t.from(where), buckets, bucket)
+	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, t.wrap(err)
 	}
@@ -303,10 +346,10 @@ func (t *table) counts(ctx context.Context, bucket string) (map[string]int, erro
 }
 
 // rows reads the rows of these digests.
-func (t *table) rows(ctx context.Context, ids []string) (map[string]shownRow, error) {
+func (t *table) rows(ctx context.Context, q queryer, ids []string) (map[string]shownRow, error) {
 	query := fmt.Sprintf("SELECT %s %s AS id, %s FROM %s HAVING id IN ('%s')",
 		t.comment(), t.rowDigest(), strings.Join(t.shownColumns(), ", "), server.Name(t.Schema, t.Name), strings.Join(ids, "','"))
-	rows, err := t.db.QueryContext(ctx, query)
+	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
 		return nil, t.wrap(err)
 	}

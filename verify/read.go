@@ -93,12 +93,21 @@ func (t *table) sums(ctx context.Context, q queryer, where string) (sums, error)
 // each reads expressions of rows, with the row's key in its exact form. The values are valid only
 // until fn returns.
 func (t *table) each(ctx context.Context, q queryer, expressions []string, where string, fn func(key string, values [][]byte) error) error {
+	return t.eachFrom(ctx, q, expressions, t.from(where), fn)
+}
+
+// eachOf is each by a condition that another index answers.
+func (t *table) eachOf(ctx context.Context, q queryer, expressions []string, where string, fn func(key string, values [][]byte) error) error {
+	return t.eachFrom(ctx, q, expressions, " FROM "+server.Name(t.Schema, t.Name)+" WHERE "+where, fn)
+}
+
+func (t *table) eachFrom(ctx context.Context, q queryer, expressions []string, from string, fn func(key string, values [][]byte) error) error {
 	parts := t.Keys[t.RowKey].Parts
 	text := []byte("SELECT " + t.comment() + " ")
 	for _, p := range parts {
 		text = append(t.Columns[p.Column].AppendKeySelect(text), ',')
 	}
-	text = append(text, strings.Join(expressions, ",")+t.from(where)...)
+	text = append(text, strings.Join(expressions, ",")+from...)
 	rows, err := q.QueryContext(ctx, string(text))
 	if err != nil {
 		return t.wrap(err)
@@ -133,16 +142,18 @@ func (t *table) each(ctx context.Context, q queryer, expressions []string, where
 // read at random.
 func (t *table) from(where string) string {
 	text := " FROM " + server.Name(t.Schema, t.Name)
-	if where != "" {
-		text += " FORCE INDEX (" + server.Name(t.Keys[t.RowKey].Name) + ") WHERE " + where
+	if where == "" {
+		return text
 	}
-	return text
+	if t.RowKey >= 0 {
+		text += " FORCE INDEX (" + server.Name(t.Keys[t.RowKey].Name) + ")"
+	}
+	return text + " WHERE " + where
 }
 
-// end finds the key of the n-th row of a range, counted from 1; nil if it has not so many. So the
-// rows up to it are a chunk.
-func (p *pair) end(ctx context.Context, q queryer, r row.Range, n int64) (row.Row, error) {
-	t := p.source
+// end finds the key of the n-th row of a range on one side, counted from 1; nil if it has not so many. So
+// the rows up to it are a chunk.
+func (p *pair) end(ctx context.Context, t *table, r row.Range, n int64) (row.Row, error) {
 	text := []byte("SELECT " + t.comment() + " ")
 	parts := p.key.Keys[p.key.RowKey].Parts
 	for i, part := range parts {
@@ -156,7 +167,7 @@ func (p *pair) end(ctx context.Context, q queryer, r row.Range, n int64) (row.Ro
 		where = "TRUE"
 	}
 	text = p.key.AppendOrder(append(text, t.from(where)+" ORDER BY "...))
-	rows, err := q.QueryContext(ctx, fmt.Sprintf("%s LIMIT 1 OFFSET %d", text, n-1))
+	rows, err := t.db.QueryContext(ctx, fmt.Sprintf("%s LIMIT 1 OFFSET %d", text, n-1))
 	if err != nil {
 		return nil, t.wrap(err)
 	}

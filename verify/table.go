@@ -65,6 +65,19 @@ func (c *comparer) pair(ctx context.Context, name Name) (*pair, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.match(source, target)
+}
+
+// match pairs the definitions of the two sides. The error is a problem.
+func (c *comparer) match(ours, theirs *row.Table) (*pair, error) {
+	source, err := c.source.table(ours)
+	if err != nil {
+		return nil, err
+	}
+	target, err := c.target.table(theirs)
+	if err != nil {
+		return nil, err
+	}
 	if len(source.Columns) != len(target.Columns) {
 		return nil, problem(fmt.Sprintf("%d columns on the source, %d on the target", len(source.Columns), len(target.Columns)))
 	}
@@ -116,7 +129,7 @@ func (p *pair) cut() bool {
 	return true
 }
 
-func (s side) load(ctx context.Context, name Name) (*table, error) {
+func (s side) load(ctx context.Context, name Name) (*row.Table, error) {
 	t, err := row.Load(ctx, s.db, name.Schema, name.Table)
 	if errors.Is(err, row.ErrNoTable) {
 		return nil, problem("no such table on the " + s.name)
@@ -124,6 +137,11 @@ func (s side) load(ctx context.Context, name Name) (*table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s from the %s: %w", name, s.name, err)
 	}
+	return t, nil
+}
+
+// table is a definition of this side's, if its values can be compared.
+func (s side) table(t *row.Table) (*table, error) {
 	for _, c := range t.Columns {
 		if c.Kind == row.Unsupported {
 			return nil, problem(fmt.Sprintf("column %s has the type %s on the %s, which can't be compared", c.Name, c.ColumnType, s.name))
@@ -132,9 +150,10 @@ func (s side) load(ctx context.Context, name Name) (*table, error) {
 	return &table{side: s, Table: t}, nil
 }
 
-// both asks the two sides at the same time.
+// both asks the two sides at the same time. One side's error doesn't break the other's question off: that
+// would cost its connection, and the read view that it may have.
 func both[T any](ctx context.Context, p *pair, ask func(context.Context, *table) (T, error)) (source, target T, err error) {
-	group, ctx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.Go(func() (err error) { source, err = ask(ctx, p.source); return err })
 	group.Go(func() (err error) { target, err = ask(ctx, p.target); return err })
 	return source, target, group.Wait()

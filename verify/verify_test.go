@@ -10,8 +10,6 @@ import (
 	"changeover/internal/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { sandboxtest.Main(m) }
-
 // common is a table of the types that both flavors have, and rows with the values that servers
 // print differently if they are given the chance.
 const common = `CREATE TABLE t (

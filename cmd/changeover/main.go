@@ -75,7 +75,7 @@ func exitCode(err error) int {
 		return exitConfig
 	case fault.Usage:
 		return exitUsage
-	case fault.PlanBlocked:
+	case fault.PlanBlocked, fault.VerifyDifferent:
 		return exitNo
 	}
 	return exitFailed
@@ -131,6 +131,7 @@ func commands(g *globals) []*cobra.Command {
 		newDDLCommand(g),
 		newPauseCommand(g),
 		newResumeCommand(g),
+		newVerifyCommand(g),
 		newDemoCommand(),
 		newVersionCommand(),
 	}

@@ -16,6 +16,7 @@ import (
 	"changeover/internal/config"
 	"changeover/internal/control"
 	"changeover/internal/fault"
+	"changeover/verify"
 )
 
 func newRunCommand(g *globals) *cobra.Command {
@@ -25,22 +26,25 @@ func newRunCommand(g *globals) *cobra.Command {
 		Use:   "run",
 		Short: "Copy the databases, then keep the target equal to the source",
 		Long: `Run makes the tables on the target, copies their rows while the source goes on, and applies
-what the source writes meanwhile and from then on. It needs nobody: stop it, kill it, restart the
+what the source writes meanwhile and from then on. Behind the copy it compares every row of both
+sides, and again what the source writes ("changeover verify" shows it). It needs nobody: stop it, kill it, restart the
 machine; the next run goes on where the last one was, and each change arrives exactly once.
 
 It first runs the checks of "changeover plan" and refuses to start if one of them blocks.
 While it runs, "changeover status --watch" shows how far it is; pause and resume hold the copy.
 
-Exit codes: 0 done as --until says, or ended by Ctrl-C; 1 the plan blocks; 2 it stopped, with the
+Exit codes: 0 done as --until says, or ended by Ctrl-C; 1 the plan blocks, or --until verified finds
+rows that differ; 2 it stopped, with the
 reason; 78 the configuration is not valid.`,
 		Example: `  changeover run -c changeover.yaml                     # until you stop it
   changeover run -c changeover.yaml --until copied      # the copy only
-  changeover run -c changeover.yaml --until caught-up   # until the target has all that was committed`,
+  changeover run -c changeover.yaml --until caught-up   # until the target has all that was committed
+  changeover run -c changeover.yaml --until verified    # until every row of both sides was compared`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			end, ok := map[string]cdc.Until{"": cdc.Forever, "copied": cdc.Copied, "caught-up": cdc.CaughtUp}[until]
+			end, ok := map[string]cdc.Until{"": cdc.Forever, "copied": cdc.Copied, "caught-up": cdc.CaughtUp, "verified": cdc.Verified}[until]
 			if !ok {
-				return fault.New(fault.Usage, "--until is copied or caught-up, not %q", until)
+				return fault.New(fault.Usage, "--until is copied, caught-up or verified, not %q", until)
 			}
 			cfg, err := g.load()
 			if err != nil {
@@ -54,7 +58,7 @@ reason; 78 the configuration is not valid.`,
 			return runMigration(cmd.Context(), cfg, end, g.log(cmd.ErrOrStderr()))
 		},
 	}
-	cmd.Flags().StringVar(&until, "until", "", "stop by itself: copied, or caught-up")
+	cmd.Flags().StringVar(&until, "until", "", "stop by itself: copied, caught-up or verified")
 	cmd.Flags().BoolVar(&skipPlan, "skip-plan", false, "don't run the checks of plan first")
 	return cmd
 }
@@ -92,10 +96,12 @@ func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, log 
 	defer func() { _ = api.Close() }()
 	opts.Control, opts.Held = api.Address(), api.Announce
 	log.Info().Str("migration", cfg.Migration).Str("control", api.Address()).Msg("run begins")
+	verifier := verify.New(verifierConfig(cfg, log))
+	opts.Companion = verifier
 	runner := cdc.New(opts)
 	ctx, stop := context.WithCancel(ctx)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return control.Serve(ctx, api, runner) })
+	g.Go(func() error { return control.Serve(ctx, api, runner, verifyRoutes(verifier)...) })
 	g.Go(func() error {
 		defer stop()
 		return runner.Run(ctx)
@@ -125,4 +131,12 @@ func runnerOptions(cfg *config.Config, until cdc.Until, log zerolog.Logger) (cdc
 		Scope:       fmt.Sprintf("include %q exclude %q", cfg.Tables.Include, cfg.Tables.Exclude),
 		CopyWorkers: cfg.Copy.Workers, Chunk: int64(cfg.Copy.Chunk), CopyRate: int64(cfg.Copy.Rate), ApplyWorkers: cfg.Apply.Workers, Memory: int64(cfg.Apply.Memory),
 		Definers: plan.DefinerPolicy(cfg.Definers.Missing), Until: until, Log: log}, nil
+}
+
+// verifyMemory is the part of apply.memory that keys may hold which are to be compared again.
+const verifyMemory = 16
+
+func verifierConfig(cfg *config.Config, log zerolog.Logger) verify.Config {
+	return verify.Config{Parallel: cfg.Verify.Parallel, Share: float64(cfg.Verify.Share) / 100, MaxRunning: cfg.Verify.MaxRunning,
+		Memory: int64(cfg.Apply.Memory) / verifyMemory, Every: cfg.Verify.Every, Repair: cfg.Verify.Repair, Log: log}
 }

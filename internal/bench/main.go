@@ -40,6 +40,7 @@ func cases() []benchCase {
 		{"lag", "commit on the source to visible on the target", runLag},
 		{"memory", "resident memory with huge transactions and rows", runMemory},
 		{"source", "locks and statements on the source during a copy", runSource},
+		{"verify", "comparing 1,000,000 rows of two servers: CHECKSUM TABLE, CRC32, pt-table-checksum, changeover", runVerify},
 	}
 }
 
@@ -61,7 +62,7 @@ func bench(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("run", "", "the cases to run, separated by commas (default all):\n"+caseList())
 	quick := flags.Bool("quick", false, "a tenth of the size: to see that it works, not to quote")
-	rounds := flags.Int("rounds", 1, "how often each contender of copy, tables and apply runs; the median is reported")
+	rounds := flags.Int("rounds", 1, "how often each contender of copy, tables and apply runs, and at least of verify; the median is reported")
 	tool := flags.String("changeover", "bin/changeover", "the program to measure; empty leaves it out")
 	out := flags.String("out", "", "where the report is written (default "+resultsFile+", if all cases ran in full)")
 	if err := flags.Parse(args); err != nil {

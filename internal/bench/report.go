@@ -177,7 +177,7 @@ func firstLine(name string, args ...string) string {
 // versions asks the contenders who they are.
 func (l *lab) versions(ctx context.Context) ([][]string, error) {
 	var rows [][]string
-	for _, name := range []string{"mysqldump", "mydumper", "sysbench"} {
+	for _, name := range []string{"mysqldump", "mydumper", "sysbench", "pt-table-checksum"} {
 		t, err := l.findTool(ctx, name)
 		if err != nil {
 			return nil, err

@@ -31,6 +31,12 @@ func (r *reader) check(c *Config) {
 	}
 	r.between("apply.workers", c.Apply.Workers, 1, 64)
 	r.sized("apply.memory", c.Apply.Memory, 32<<20, 64<<30)
+	r.between("verify.share", c.Verify.Share, 1, 800)
+	r.between("verify.parallel", c.Verify.Parallel, 1, 32)
+	r.between("verify.max_running", c.Verify.MaxRunning, 0, 100000)
+	if c.Verify.Every != 0 && c.Verify.Every < time.Minute {
+		r.bad("verify.every", "is %s; it must be 0, which is never, or at least 1m", c.Verify.Every)
+	}
 	oneOf(r, "definers.missing", c.Definers.Missing, ReplaceDefiner, AutoDefiner, KeepDefiner, StopAtDefiner)
 	if c.Cutover.Hold < 100*time.Millisecond || c.Cutover.Hold > time.Second {
 		r.bad("cutover.hold", "is %s; it must be 100ms to 1s", c.Cutover.Hold)

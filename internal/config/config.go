@@ -25,6 +25,7 @@ type Config struct {
 	Tables    Tables   `yaml:"tables"`
 	Copy      Copy     `yaml:"copy"`
 	Apply     Apply    `yaml:"apply"`
+	Verify    Verify   `yaml:"verify"`
 	Definers  Definers `yaml:"definers"`
 	Cutover   Cutover  `yaml:"cutover"`
 	Bus       Bus      `yaml:"bus"`
@@ -63,6 +64,16 @@ type Copy struct {
 type Apply struct {
 	Workers int      `yaml:"workers"` // 1 to 64 connections
 	Memory  ByteSize `yaml:"memory"`  // at least 32MiB: all transactions and chunks under way
+}
+
+// Verify is how the two sides are compared while the stream runs.
+type Verify struct {
+	// Share of one connection's time that the source works for it, in percent: 1 to 800.
+	Share      int           `yaml:"share"`
+	Parallel   int           `yaml:"parallel"`    // 1 to 32 chunks at a time
+	MaxRunning int           `yaml:"max_running"` // others' running statements above which it waits; 0: no bound
+	Every      time.Duration `yaml:"every"`       // a table is compared again after this; 0: never
+	Repair     bool          `yaml:"repair"`      // differences are repaired as they are found
 }
 
 // MissingDefiner says what becomes of a definer that does not exist on the target.
@@ -112,6 +123,7 @@ func Defaults() Config {
 		Target:   side,
 		Copy:     Copy{Workers: 4, Chunk: 16 << 20},
 		Apply:    Apply{Workers: 8, Memory: 256 << 20},
+		Verify:   Verify{Share: 50, Parallel: 2, MaxRunning: 25, Every: 24 * time.Hour},
 		Definers: Definers{Missing: ReplaceDefiner},
 		Cutover:  Cutover{Hold: time.Second, Fence: FenceAuto},
 		Listen:   "127.0.0.1:7070",

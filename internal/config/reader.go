@@ -209,6 +209,12 @@ func setScalar(into reflect.Value, text string) error {
 		}
 		into.SetInt(int64(n))
 		return nil
+	case bool:
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		into.SetBool(text == "true")
+		return nil
 	}
 	into.SetString(text)
 	return nil

@@ -84,9 +84,33 @@ func (s *Server) Announce() error {
 // Address is where the API listens.
 func (s *Server) Address() string { return s.door.Address }
 
+// Route is something more that can be asked: Pattern as http.ServeMux has it, and what gives the answer.
+type Route struct {
+	Pattern string
+	Answer  func(*http.Request) (any, error)
+}
+
+// refused is the answer to what could not be done.
+type refused struct {
+	Error string `json:"error"`
+}
+
 // Serve answers until ctx ends.
-func Serve[T any](ctx context.Context, s *Server, m Migration[T]) error {
+func Serve[T any](ctx context.Context, s *Server, m Migration[T], more ...Route) error {
 	mux := http.NewServeMux()
+	for _, route := range more {
+		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			v, err := route.Answer(r)
+			if err != nil {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusConflict)
+				v = refused{err.Error()}
+				_ = json.NewEncoder(w).Encode(v)
+				return
+			}
+			answer(w, v)
+		})
+	}
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, m.Status()) })
 	mux.HandleFunc("POST /v1/pause", func(w http.ResponseWriter, _ *http.Request) { m.Pause(); answer(w, m.Status()) })
 	mux.HandleFunc("POST /v1/resume", func(w http.ResponseWriter, _ *http.Request) { m.Resume(); answer(w, m.Status()) })
@@ -135,11 +159,16 @@ func answer(w http.ResponseWriter, v any) {
 // Ask sends a request to the migration whose state folder is dir: method and path as "GET
 // /v1/status". The answer is read into out. fault.NotRunning: nobody answers.
 func Ask(ctx context.Context, dir, method, path string, out any) error {
+	return AskFor(ctx, dir, method, path, 10*time.Second, out)
+}
+
+// AskFor is Ask with its own patience.
+func AskFor(ctx context.Context, dir, method, path string, patience time.Duration, out any) error {
 	d, err := read(filepath.Join(dir, doorFile))
 	if err != nil {
 		return fault.New(fault.NotRunning, "no running migration has left its address in %s", dir)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+d.Address+path, bytes.NewReader(nil))
 	if err != nil {
@@ -154,6 +183,10 @@ func Ask(ctx context.Context, dir, method, path string, out any) error {
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		return err
+	}
+	var no refused
+	if res.StatusCode == http.StatusConflict && json.Unmarshal(body, &no) == nil && no.Error != "" {
+		return errors.New(no.Error)
 	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("the control API answered %s: %s", res.Status, strings.TrimSpace(string(body)))

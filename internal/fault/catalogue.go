@@ -1,7 +1,7 @@
 package fault
 
 // The rooms: 10xx configuration and connecting, 12xx what plan finds on the source, 13xx on the
-// target, 14xx the stream, 15xx snapshot, 16xx apply, 17xx state and leases, 18xx the sandbox.
+// target, 14xx the stream, 15xx snapshot, 16xx apply, 17xx state and leases, 18xx the sandbox, 19xx verify.
 const (
 	Config            Code = 1001
 	ConfigUnknown     Code = 1002
@@ -94,6 +94,11 @@ const (
 	StateBroken       Code = 1705
 	NotRunning        Code = 1706
 	ControlListen     Code = 1707
+	VerifyDifferent   Code = 1901
+	VerifyImpossible  Code = 1902
+	VerifyReplica     Code = 1911
+	VerifyPoint       Code = 1912
+	VerifyStopped     Code = 1913
 )
 
 // Catalogue lists every fault, in the order of the codes.
@@ -369,4 +374,19 @@ var Catalogue = []Entry{
 	{ControlListen, "the control API can't listen",
 		"Its address is in use, mostly by another run on this machine, or does not belong to this machine.",
 		"Give this migration a listen of its own (port 0 takes a free one), or end the other run."},
+	{VerifyDifferent, "rows differ between source and target",
+		"Somebody else writes to the target, or wrote to the source without its binlog (sql_log_bin=0), or what an earlier version or a server did was wrong.",
+		"\"changeover verify\" shows the rows and columns. Find out who wrote them; \"changeover verify --repair\" copies the source's rows again while the run goes on."},
+	{VerifyImpossible, "a table can't be compared",
+		"It is missing on one side or has other columns there, or a row is longer than the server's max_allowed_packet.",
+		"The text says what is in the way; mend it, and the table is looked at again by itself."},
+	{VerifyReplica, "the target is no running replica of the source",
+		"\"changeover verify --consistent\" reads both servers at one position of the source, to which the target comes by its own replication. That takes a replica of that very source, of its flavor, with GTIDs and both threads running, and an account that may see its state.",
+		"Name such a replica as target (MySQL: gtid_mode=ON; MariaDB: CHANGE MASTER TO MASTER_USE_GTID=slave_pos) and grant REPLICATION CLIENT on it (MariaDB: SLAVE MONITOR), or compare without --consistent."},
+	{VerifyPoint, "source and target can't be read at one position",
+		"The account may not stop the replica or lock the source; a long statement or transaction on the source is in the way of the lock, each time that it is tried; or the replica did not come to the position in time.",
+		"The text says which. Grant RELOAD, or LOCK TABLES, on the source and REPLICATION_SLAVE_ADMIN on the target (MariaDB: REPLICATION SLAVE ADMIN); wait for what is in the way; give a replica that is behind more time with --wait. Or compare without --consistent."},
+	{VerifyStopped, "a replica was stopped and can't be started again",
+		"\"changeover verify --consistent\" stops applying on the target for a moment, and starts it again whatever happens. This time that failed.",
+		"On the target: START REPLICA SQL_THREAD (MariaDB: START SLAVE), and look at its status."},
 }

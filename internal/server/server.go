@@ -55,6 +55,9 @@ type Session struct {
 	Connections int
 	// Pin, if there is one, keeps all connections to one life of the server: ErrRestarted.
 	Pin *Pin
+	// Single makes a pool of one connection, which nothing replaces: ErrLost. For a session that has
+	// what a new one would not have, such as a read view. Connections is not looked at.
+	Single bool
 }
 
 // MaxPacket is the largest packet that the protocol allows, in bytes.
@@ -77,6 +80,9 @@ func Open(e Endpoint, s Session) (*sql.DB, error) {
 	n := s.Connections
 	if n == 0 {
 		n = 4
+	}
+	if s.Single {
+		connector, n = &single{Connector: connector}, 1
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(n)
