@@ -97,7 +97,9 @@ func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, log 
 	opts.Control, opts.Held = api.Address(), api.Announce
 	log.Info().Str("migration", cfg.Migration).Str("control", api.Address()).Msg("run begins")
 	verifier := verify.New(verifierConfig(cfg, log))
-	opts.Companion = verifier
+	if until == cdc.Forever || until == cdc.Verified { // a run that ends with the copy has nothing to compare
+		opts.Companion = verifier
+	}
 	runner := cdc.New(opts)
 	ctx, stop := context.WithCancel(ctx)
 	g, ctx := errgroup.WithContext(ctx)

@@ -41,6 +41,7 @@ func cases() []benchCase {
 		{"memory", "resident memory with huge transactions and rows", runMemory},
 		{"source", "locks and statements on the source during a copy", runSource},
 		{"verify", "comparing 1,000,000 rows of two servers: CHECKSUM TABLE, CRC32, pt-table-checksum, changeover", runVerify},
+		{"live", "comparing while sysbench writes, and proofs", runLive},
 	}
 }
 
