@@ -54,6 +54,7 @@ type entry struct {
 	// crowded are ranges with more differing rows than are remembered, and how many.
 	crowded []crowd
 
+	suspected    uint64 // the clock when a row last became due because it differs
 	rows, passed uint64 // in all when last wholly compared, or so far; and in this pass
 	began, ended time.Time
 	checked      time.Time // when anything of it was last compared
@@ -526,6 +527,16 @@ func (e *entry) looking() bool {
 	return false
 }
 
+// lookingAgain tells whether a chunk is looked at that is not due.
+func (e *entry) lookingAgain() bool {
+	for c := range e.claims {
+		if c.second {
+			return true
+		}
+	}
+	return false
+}
+
 // remember has what the stream touches in a table remembered from now on, until release.
 func (l *ledger) remember(n Name, version int) *claim {
 	l.mu.Lock()
@@ -634,6 +645,7 @@ func (l *ledger) compared(c *claim, rows uint64, differing []string) {
 	default:
 		for _, key := range differing {
 			l.makeDue(e, key)
+			e.suspected = l.clock
 		}
 	}
 	if e.placeable() && c.High != nil {
@@ -742,22 +754,23 @@ func (l *ledger) cannot(n Name, why string) {
 }
 
 // again makes rows due that were known to differ, and were copied again.
-func (l *ledger) again(n Name, keys []string) {
+func (l *ledger) again(n Name, keys []string) (clock uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e := l.tables[n]
 	if e == nil {
-		return
+		return l.clock
 	}
 	if e.def != nil && e.def.RowKey < 0 {
 		l.allDue(e)
 		e.different = map[string]*Finding{}
-		return
+		return l.clock
 	}
 	for _, key := range keys {
 		delete(e.different, key)
 		l.makeDue(e, key)
 	}
+	return l.clock
 }
 
 // comparedWhole ends a claim of a table whose rows have no names, with the rows that differ.

@@ -158,7 +158,10 @@ const erDuplicate = 1062
 
 // repaired notes what was done, and has it compared again.
 func (v *Verifier) repaired(ctx context.Context, l *ledger, k *looker, n Name, keys []string, rows int, took time.Duration) error {
-	l.again(n, keys)
+	clock := l.again(n, keys)
+	v.mu.Lock()
+	v.lastRepair = clock
+	v.mu.Unlock()
 	if rows == 0 {
 		return nil
 	}

@@ -27,7 +27,11 @@ type State struct {
 	Chunks   int64   `json:"chunks"`              // compared by this run
 	Keys     int64   `json:"keys_compared"`       // by this run
 	Repaired int64   `json:"rows_repaired"`       // by this run
-	ToRepair int     `json:"repairs_left"`        // pieces of at most 500 rows
+	// ToRepair is how many pieces, of at most 500 rows, are still to be repaired, or to be compared
+	// again after that.
+	ToRepair int `json:"repairs_left"`
+	// Again: tables that were wholly compared are compared once more, or rows that seemed to differ are.
+	Again bool `json:"again"`
 }
 
 // TableState is the state of one table.
@@ -51,8 +55,11 @@ func (v *Verifier) State() State {
 	r.Share, r.HeldBack = v.pace.state()
 	v.mu.Lock()
 	r.Chunks, r.Keys, r.Repaired, r.ToRepair = v.counts.chunks, v.counts.keys, v.counts.repaired, len(v.queue)
-	recalled := v.recall == nil
+	recalled, repaired := v.recall == nil, v.lastRepair
 	v.mu.Unlock()
+	if repaired > 0 && l.dueSince(repaired) {
+		r.ToRepair++
+	}
 	if k != nil {
 		r.Migration = k.stream.Migration()
 		l.define(k.stream.Tables()) // one may have been finished just now
@@ -94,6 +101,7 @@ func (l *ledger) report(r *State) {
 		if !e.wholly() {
 			t.Compared = time.Time{}
 		}
+		r.Again = r.Again || len(e.second) > 0 || e.lookingAgain() || e.suspected > 0 && e.dueSince(e.suspected)
 		r.Tables = append(r.Tables, t)
 		r.Differences += t.Differences
 		r.KeysDue += t.KeysDue
@@ -157,14 +165,22 @@ func (l *ledger) differing(limit int) (all []repair) {
 	return all
 }
 
-// Verified waits until every row of every table was compared, and every row compared again that was
-// due then, unless it is written all the time. fault.VerifyDifferent: rows differ.
+// Verified waits until everything that the source has committed by now is applied, every row of every
+// table was compared, and every row compared again that was due then, unless it is written all the time.
+// fault.VerifyDifferent: rows differ.
 func (v *Verifier) Verified(ctx context.Context) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var wholly *uint64 // the clock when all was compared for the first time
+	caughtUp := false
 	for {
 		l, k := v.present()
+		if k != nil && !caughtUp {
+			if err := k.caughtUp(ctx); err != nil {
+				return err
+			}
+			caughtUp = true
+		}
 		if k != nil && v.recalling() == nil {
 			if err := l.failure(); err != nil && v.left() == 0 && !v.cfg.Repair {
 				return err
@@ -210,10 +226,17 @@ func (l *ledger) dueSince(clock uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.tables {
-		for _, touched := range e.due {
-			if touched <= clock {
-				return true
-			}
+		if e.dueSince(clock) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *entry) dueSince(clock uint64) bool {
+	for _, touched := range e.due {
+		if touched <= clock {
+			return true
 		}
 	}
 	return false

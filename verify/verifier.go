@@ -51,7 +51,9 @@ type Verifier struct {
 	tables map[Name]*pacing
 	cold   uint64 // the clock, half a second ago
 	queue  []repair
-	counts counts
+	// lastRepair is the clock when the last repaired rows became due.
+	lastRepair uint64
+	counts     counts
 
 	looking sync.RWMutex // held, shared, by each look; alone by a proof
 	busy    atomic.Int64 // looks
@@ -93,7 +95,7 @@ func (v *Verifier) Begin() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.ledger, v.look, v.recall, v.from = newLedger(v.cfg.Memory), nil, errRecalling, nil
-	v.tables, v.queue, v.cold = map[Name]*pacing{}, nil, 0
+	v.tables, v.queue, v.cold, v.lastRepair = map[Name]*pacing{}, nil, 0, 0
 }
 
 func (v *Verifier) book() *ledger {
@@ -430,7 +432,7 @@ func (v *Verifier) keysOnce(ctx context.Context) (did bool, err error) {
 		if err != nil {
 			delete(taken, n) // the others needn't wait for it
 			v.rest(n, 2*idle)
-			if err := v.failed(ctx, n, t.version, err); !passes(err) {
+			if err := v.failed(ctx, n, t.version, err); !passes(err) && ctx.Err() == nil {
 				v.log.Warn().Err(err).Msg("rows that changed can't be compared")
 			}
 			continue

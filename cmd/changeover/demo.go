@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -236,16 +237,77 @@ func (d *demo) migrate(ctx context.Context, load *workload) error {
 		return err
 	}
 	d.screen.settle()
-	d.say("The load stops, and the run too: a second one goes on where the first was.")
+	if err := d.tamper(ctx, log); err != nil {
+		return err
+	}
+	d.say("The load stops, and the run too: a second one goes on where the first was, until both sides are proven equal.")
 	if err := errors.Join(load.stop(), run.stop()); err != nil {
 		return err
 	}
-	d.say("$ changeover run --until caught-up")
-	last, err := d.start("changeover run --until caught-up", log, d.command(ctx, "run", "--until", "caught-up"))
+	d.say("$ changeover run --until verified")
+	last, err := d.start("changeover run --until verified", log, d.command(ctx, "run", "--until", "verified"))
 	if err != nil {
 		return err
 	}
 	return last.wait()
+}
+
+// tamper changes rows on the target behind the run's back, under load, and has them found and repaired.
+func (d *demo) tamper(ctx context.Context, log io.Writer) error {
+	d.say("The run has compared both sides meanwhile. Somebody changes one row of the target, and deletes another.")
+	if err := d.compared(ctx, func(s verify.State) bool { return s.Wholly }); err != nil {
+		return err
+	}
+	target, err := d.pair.Target.Open(sandbox.Root, d.cfg.Databases[0])
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	for _, q := range []string{"UPDATE sbtest3 SET pad = 'tampered' ORDER BY id LIMIT 1", "DELETE FROM sbtest5 ORDER BY id DESC LIMIT 1"} {
+		if _, err := target.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	if err := d.verify(ctx, log, "--again", "--wait", "2m"); err != nil {
+		return err
+	}
+	return d.verify(ctx, log, "--repair")
+}
+
+// verify shows `changeover verify`, whose answer may well be no.
+func (d *demo) verify(ctx context.Context, log io.Writer, args ...string) error {
+	d.say("$ changeover verify %s", strings.Join(args, " "))
+	text := &strings.Builder{}
+	cmd := d.command(ctx, "verify", args...)
+	cmd.Stderr = log
+	cmd.Stdout = text
+	err := cmd.Run()
+	d.note("%s", strings.TrimSpace(text.String()))
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitNo {
+		return nil
+	}
+	return err
+}
+
+// compared waits until the verifier's state is as wanted.
+func (d *demo) compared(ctx context.Context, is func(verify.State) bool) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(2 * time.Minute)
+	for {
+		var s verify.State
+		if err := control.Ask(ctx, d.cfg.StateDir, "GET", "/v1/verify", &s); err == nil && is(s) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			return fmt.Errorf("both sides are not compared after two minutes: %s", s)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // follow shows the run until its copy has been done for a while.

@@ -109,7 +109,7 @@ func verifyMigration(cmd *cobra.Command, g *globals, f *verifyFlags) error {
 		if err := control.Ask(ctx, cfg.StateDir, "POST", "/v1/verify/repair", &begun); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s are copied again from the source\n", plural(uint64(begun.Rows), "row"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s to be copied again from the source\n", plural(uint64(begun.Rows), "row"))
 	}
 	answer, err := ask.until(ctx, cmd.ErrOrStderr(), cmd.Flags().Changed("wait"))
 	if err != nil {
@@ -147,8 +147,9 @@ func (a liveAsker) until(ctx context.Context, progress io.Writer, wait bool) (li
 	deadline := time.Now().Add(a.flags.waitForPoint)
 	for said := time.Now(); ; {
 		answer, err := a.once(ctx)
-		repairing := a.flags.repair && (answer.ToRepair > 0 || answer.KeysDue > 0)
-		if err != nil || !repairing && !(wait && !answer.Complete && answer.Differences == 0) {
+		repairing := a.flags.repair && answer.ToRepair > 0
+		comparing := answer.Again || !answer.Wholly || answer.Differences == 0 && !answer.Complete
+		if err != nil || !repairing && !(wait && comparing) {
 			return answer, err
 		}
 		if time.Now().After(deadline) {
