@@ -796,3 +796,12 @@ func (l *ledger) comparedWhole(c *claim, rows uint64, different map[string]*Find
 	e.different = different
 	return news
 }
+
+// wholeDue makes all of a table due: keys that were touched are not of its key.
+func (l *ledger) wholeDue(n Name, version int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.tables[n]; e != nil && e.version == version {
+		l.allDue(e)
+	}
+}

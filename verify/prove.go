@@ -49,6 +49,7 @@ type ProvenTable struct {
 // says that a server could not be asked. A proof, complete or not, is kept in `_changeover`.proven.
 func (v *Verifier) Prove(ctx context.Context) (Proof, error) {
 	began := time.Now()
+	v.interrupt()
 	v.looking.Lock()
 	defer v.looking.Unlock()
 	l, k := v.present()
@@ -56,7 +57,12 @@ func (v *Verifier) Prove(ctx context.Context) (Proof, error) {
 		return Proof{Missing: []string{"the run has not begun to compare"}}, nil
 	}
 	p := Proof{Migration: k.stream.Migration(), At: time.Now().UTC()}
+	ctx, done := v.interruptible(ctx)
+	defer done()
 	err := v.prove(ctx, l, k, &p)
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), errAgain) {
+		p.Missing, err = append(p.Missing, "a table is being altered"), nil
+	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
 		p.Missing, err = append(p.Missing, "the deadline has passed"), nil
 	}

@@ -132,12 +132,20 @@ func (v *Verifier) repair(ctx context.Context, r repair) error {
 // repairRows repairs rows. Those that need a unique value which another row of the target has take that
 // row with them: it differs too, or is about to be found.
 func (v *Verifier) repairRows(ctx context.Context, l *ledger, k *looker, p *pair, r repair, keys []string) error {
-	done, err := v.begin(ctx) // for each piece anew: a proof does not wait for all of them
+	ctx, done, err := v.begin(ctx) // for each piece anew: a proof waits for this one only
 	if err != nil {
 		return err
 	}
 	defer done()
 	began := time.Now()
+	err = v.repairInOne(ctx, l, k, p, r, keys, began)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (v *Verifier) repairInOne(ctx context.Context, l *ledger, k *looker, p *pair, r repair, keys []string, began time.Time) error {
 	for try := 0; ; try++ {
 		n, err := v.copyAgain(ctx, l, k, p, r, keys)
 		if state.Number(err) == erDuplicate && p.keyed() && try < 3 {

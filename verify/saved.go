@@ -51,9 +51,30 @@ func (s savedRange) load() (r row.Range, err error) {
 	return r, err
 }
 
-// Checkpoint writes the ledger down, with the applied position as it was before: what the stream
-// touched up to there is in it. It is for the feeder too, which must not go on before it is through.
+// Checkpoint is for the feeder, before it alters tables: it waits until what was touched before this
+// start is recalled, which can only be read by the tables' definitions of then, and saves. And it ends
+// the looks that are under way: their read views keep the target's tables from being altered, and they
+// may be waiting for the feeder. A look that begins later has no view before the statement is through,
+// since its low watermark stands behind it.
 func (v *Verifier) Checkpoint(ctx context.Context) error {
+	v.mu.Lock()
+	recalled := v.recalled
+	v.mu.Unlock()
+	select {
+	case <-recalled:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	v.interrupt()
+	v.looking.Lock()
+	//lint:ignore SA2001 now they are through
+	v.looking.Unlock()
+	return v.save(ctx)
+}
+
+// save writes the ledger down, with the applied position as it was before: what the stream touched up
+// to there is in it.
+func (v *Verifier) save(ctx context.Context) error {
 	v.saving.Lock()
 	defer v.saving.Unlock()
 	v.mu.Lock()

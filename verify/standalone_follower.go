@@ -263,7 +263,7 @@ func (r *mariaReplica) position(ctx context.Context, source queryer) (gtids stri
 }
 
 func (r *mariaReplica) goTo(ctx context.Context, position string) error {
-	there, at, err := r.reached(ctx, position)
+	there, _, err := r.reached(ctx, position)
 	if err != nil || there {
 		return err
 	}
@@ -274,7 +274,8 @@ func (r *mariaReplica) goTo(ctx context.Context, position string) error {
 	if err != nil {
 		return err
 	}
-	if there, at, err = r.reached(ctx, position); err != nil || there {
+	there, at, err := r.reached(ctx, position)
+	if err != nil || there {
 		return err
 	}
 	return fmt.Errorf("its SQL thread stopped at %s: %s", at, now["Last_SQL_Error"])

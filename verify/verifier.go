@@ -43,17 +43,21 @@ type Verifier struct {
 	pace *pace
 
 	// Of the present start; a run that starts over has all of it new.
-	mu     sync.Mutex
-	ledger *ledger
-	look   *looker         // nil: what earlier runs knew is not loaded yet
-	recall error           // errRecalling: the stream is read again
-	from   *state.Position // from where; nil: nothing was ever written down
-	tables map[Name]*pacing
-	cold   uint64 // the clock, half a second ago
-	queue  []repair
+	mu       sync.Mutex
+	ledger   *ledger
+	look     *looker         // nil: what earlier runs knew is not loaded yet
+	recall   error           // errRecalling: the stream is read again
+	recalled chan struct{}   // closed when it is through
+	from     *state.Position // from where; nil: nothing was ever written down
+	tables   map[Name]*pacing
+	cold     uint64 // the clock, half a second ago
+	queue    []repair
 	// lastRepair is the clock when the last repaired rows became due.
 	lastRepair uint64
 	counts     counts
+
+	looks      int // so far, to name them
+	interrupts map[int]context.CancelCauseFunc
 
 	looking sync.RWMutex // held, shared, by each look; alone by a proof
 	busy    atomic.Int64 // looks
@@ -62,8 +66,9 @@ type Verifier struct {
 
 // pacing is how a table is looked at.
 type pacing struct {
-	cutter *cutter
-	rests  time.Time // until then it is left alone: it can't be compared as it is
+	cutter   *cutter
+	rests    time.Time // until then it is left alone: it can't be compared as it is
+	failures int       // in a row, of a kind that should pass
 }
 
 // counts are of this process.
@@ -82,7 +87,8 @@ func New(cfg Config) *Verifier {
 	if cfg.Memory <= 0 {
 		cfg.Memory = 16 << 20
 	}
-	return &Verifier{cfg: cfg, log: cfg.Log, pace: newPace(cfg.Share, cfg.MaxRunning), ledger: newLedger(cfg.Memory)}
+	return &Verifier{cfg: cfg, log: cfg.Log, pace: newPace(cfg.Share, cfg.MaxRunning), ledger: newLedger(cfg.Memory),
+		interrupts: map[int]context.CancelCauseFunc{}, recalled: make(chan struct{})}
 }
 
 var _ cdc.Companion = (*Verifier)(nil)
@@ -95,6 +101,7 @@ func (v *Verifier) Begin() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.ledger, v.look, v.recall, v.from = newLedger(v.cfg.Memory), nil, errRecalling, nil
+	v.recalled = make(chan struct{})
 	v.tables, v.queue, v.cold, v.lastRepair = map[Name]*pacing{}, nil, 0, 0
 }
 
@@ -144,7 +151,7 @@ func (v *Verifier) Run(ctx context.Context, s *cdc.Stream) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if !errors.Is(err, server.ErrRestarted) {
-		if err := v.Checkpoint(last); err != nil {
+		if err := v.save(last); err != nil {
 			v.log.Debug().Err(err).Msg("the proof could not be written down at the end")
 		}
 	}
@@ -206,6 +213,7 @@ func (v *Verifier) recallTouched(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.recall = nil
+	close(v.recalled)
 	return nil
 }
 
@@ -302,7 +310,7 @@ func (v *Verifier) tend(ctx context.Context) error {
 			v.pace.sees(n - 1 - int(v.busy.Load())) // one reads the binlog
 		}
 		if began := time.Now(); began.After(next) {
-			if err := v.Checkpoint(ctx); err != nil {
+			if err := v.save(ctx); err != nil {
 				return err
 			}
 			next = time.Now().Add(max(checkpointEvery, 10*time.Since(began))) // what takes long is done seldom
@@ -326,17 +334,45 @@ const mostLag = 2 * time.Second
 // besideCopy is how many times slower chunks are compared while others are copied.
 const besideCopy = 4
 
-// begin waits until the source may be asked something, and keeps a proof from beginning until done.
-func (v *Verifier) begin(ctx context.Context) (done func(), err error) {
+// begin waits until the source may be asked something. A proof does not begin until done, but ends the
+// look's context, so that it needn't wait for long.
+func (v *Verifier) begin(ctx context.Context) (look context.Context, done func(), err error) {
 	if err := v.pace.wait(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v.looking.RLock()
 	v.busy.Add(1)
-	return func() {
+	look, end := v.interruptible(ctx)
+	return look, func() {
+		end()
 		v.busy.Add(-1)
 		v.looking.RUnlock()
 	}, nil
+}
+
+// interruptible makes a context that interrupt ends.
+func (v *Verifier) interruptible(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := v.looks
+	v.looks++
+	v.interrupts[n] = cancel
+	return ctx, func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.interrupts, n)
+		cancel(nil)
+	}
+}
+
+// interrupt ends the looks that are under way: they are taken again.
+func (v *Verifier) interrupt() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, cancel := range v.interrupts {
+		cancel(errAgain)
+	}
 }
 
 // passOnce compares one chunk of what was not compared yet.
@@ -349,7 +385,7 @@ func (v *Verifier) passOnce(ctx context.Context) (did bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	done, err := v.begin(ctx)
+	ctx, done, err := v.begin(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -383,6 +419,7 @@ func (v *Verifier) passOnce(ctx context.Context) (did bool, err error) {
 		return false, v.failed(ctx, part.name, part.version, err)
 	}
 	l.cannot(part.name, "")
+	v.compared(part.name)
 	size.took(rows, read)
 	v.count(func(n *counts) { n.chunks++ })
 	return true, nil
@@ -413,7 +450,7 @@ func (v *Verifier) keysOnce(ctx context.Context) (did bool, err error) {
 	v.mu.Lock()
 	cold := v.cold
 	v.mu.Unlock()
-	done, err := v.begin(ctx)
+	ctx, done, err := v.begin(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -439,8 +476,8 @@ func (v *Verifier) keysOnce(ctx context.Context) (did bool, err error) {
 		}
 		all[n] = different
 	}
-	if err := ctx.Err(); err != nil {
-		return false, err
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
 	}
 	v.pace.spent(began, time.Since(began))
 	if err := k.settled(ctx); err != nil {
@@ -448,6 +485,7 @@ func (v *Verifier) keysOnce(ctx context.Context) (did bool, err error) {
 	}
 	count, stay := 0, 0
 	for n, t := range taken {
+		v.compared(n)
 		stays, news := l.settleKeys(n, t, since, all[n])
 		v.tell(n, news)
 		count, stay = count+len(t.keys), stay+stays
@@ -466,6 +504,10 @@ func (k *looker) look(ctx context.Context, n Name, t dueKeys) (map[string]*Findi
 	if !p.keyed() {
 		return k.compareImages(ctx, p, t.keys)
 	}
+	if _, err := p.names(t.keys); err != nil { // a key that is none of this table's
+		k.ledger.wholeDue(n, t.version)
+		return nil, err
+	}
 	different, err := k.compareKeys(ctx, p, t.keys)
 	if err != nil {
 		return nil, err
@@ -479,7 +521,18 @@ func (k *looker) look(ctx context.Context, n Name, t dueKeys) (map[string]*Findi
 func (v *Verifier) failed(ctx context.Context, n Name, version int, err error) error {
 	l, k := v.present()
 	k.forget(n)
+	if errors.Is(context.Cause(ctx), errAgain) {
+		return errAgain // a proof is made
+	}
 	if passes(err) || ctx.Err() != nil || errors.Is(err, server.ErrRestarted) {
+		v.mu.Lock()
+		p := v.pacingHeld(n)
+		p.failures++
+		told := p.failures%tellEvery == 0
+		v.mu.Unlock()
+		if told && ctx.Err() == nil {
+			v.log.Warn().Err(err).Str("table", n.String()).Msg("the table can't be compared for some time now; it is tried on")
+		}
 		return err
 	}
 	if err := k.caughtUp(ctx); err != nil {
@@ -493,6 +546,9 @@ func (v *Verifier) failed(ctx context.Context, n Name, version int, err error) e
 	return fmt.Errorf("%s: %w", n, err)
 }
 
+// tellEvery is after how many failures that should pass the log says so.
+const tellEvery = 20
+
 // restTime is how long a table is left alone that could not be compared.
 const restTime = 10 * time.Second
 
@@ -501,6 +557,13 @@ func (v *Verifier) rest(n Name, d time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.pacingHeld(n).rests = time.Now().Add(d)
+}
+
+// compared notes that something of a table was compared.
+func (v *Verifier) compared(n Name) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.pacingHeld(n).failures = 0
 }
 
 func (v *Verifier) awake(n Name) bool {

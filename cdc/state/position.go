@@ -60,13 +60,15 @@ func AppliedMissing(err error) bool {
 	return Number(err) == erOutOfRange && strings.Contains(strings.ToLower(err.Error()), "(sum(")
 }
 
-// StartStream writes where the stream starts, p.Seq included, and forgets all that was applied
-// before. It is for a migration that starts, or starts over.
+// StartStream writes where the stream starts, p.Seq included, and forgets all that was applied, and
+// compared, before. It is for a migration that starts, or starts over.
 func (s *Store) StartStream(ctx context.Context, p Position) error {
 	return s.write(ctx, "write the stream's start", func(tx *sql.Tx) error {
-		forget := newStatement("DELETE FROM `_changeover`.`applied` WHERE migration = ").text(s.migration)
-		if _, err := exec(ctx, tx, forget); err != nil {
-			return err
+		for _, table := range []string{"applied", "proof", "due", "proof_position"} {
+			forget := newStatement("DELETE FROM `_changeover`.`" + table + "` WHERE migration = ").text(s.migration)
+			if _, err := exec(ctx, tx, forget); err != nil {
+				return err
+			}
 		}
 		q := newStatement("REPLACE INTO `_changeover`.`stream` (migration, position, seq, updated) VALUES (").
 			text(s.migration).sql(", ").bytes([]byte(p.Text)).sql(", ").uint(p.Seq).sql(", UTC_TIMESTAMP(6))")
