@@ -138,7 +138,7 @@ func (w *workshop) unviewed(p *pair) bool {
 
 // show describes as many of the rows as the limit lets it, and returns how many of those are equal by now.
 func (w *workshop) show(ctx context.Context, p *pair, t *scan, keys []string) (gone int, err error) {
-	keys = keys[:t.reserve(len(keys), w.s.o.Limit)]
+	keys = keys[:w.reserve(t, len(keys))]
 	if len(keys) == 0 {
 		return 0, nil
 	}
@@ -150,12 +150,13 @@ func (w *workshop) show(ctx context.Context, p *pair, t *scan, keys []string) (g
 	return len(keys) - len(found), nil
 }
 
-// reserve takes up to n of what may still be described.
-func (t *scan) reserve(n, limit int) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n = max(min(n, limit-t.showing), 0)
+// reserve takes up to n of the rows of a table that may still be described, and of those of all tables.
+func (w *workshop) reserve(t *scan, n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n = max(min(n, w.s.o.Limit-t.showing, max(mostShown, w.s.o.Limit)-w.showing), 0)
 	t.showing += n
+	w.showing += n
 	return n
 }
 

@@ -189,7 +189,7 @@ func (w *workshop) locateUnnamed(ctx context.Context, p *pair, t *scan, rows uin
 		}
 		for _, id := range unequal(ours, theirs) {
 			n += uint64(max(ours[id], theirs[id]) - min(ours[id], theirs[id]))
-			if len(show) < w.s.o.Limit {
+			if w.reserve(t, 1) == 1 {
 				show[id] = [2]int{ours[id], theirs[id]}
 			}
 		}

@@ -203,7 +203,8 @@ func (s *Standalone) sourceViews(ctx context.Context, f follower, lanes []lane, 
 		return "", err
 	}
 	defer func() { _ = gate.Close() }()
-	if _, err := gate.ExecContext(ctx, "SET SESSION lock_wait_timeout = 1"); err != nil {
+	// Should we be cut off from the server while it is locked, it ends the session by itself.
+	if _, err := gate.ExecContext(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout = 1, wait_timeout = %.0f", lockHeld.Seconds())); err != nil {
 		return "", err
 	}
 	if err := s.lock(ctx, gate, names); err != nil {

@@ -23,6 +23,8 @@ const (
 	// heldRows is how many rows may wait to be looked at again before no more chunks are begun; about
 	// 200 bytes each. Those that are being read come on top: 2 × pieceRows for each lane.
 	heldRows = 200_000
+	// mostShown is how many rows of all tables together are described, if the limit for one is not more.
+	mostShown = 10_000
 )
 
 // scan is one table on its way.
@@ -36,9 +38,22 @@ type scan struct {
 	began time.Time   // the workshop's
 	cut   atomic.Bool // nothing is left
 
-	mu      sync.Mutex
-	report  TableReport
-	showing int // differing rows that are described, or are about to be
+	open    atomic.Int32 // chunks that are being compared
+	showing int          // differing rows that are described, or are about to be; the workshop's
+
+	mu     sync.Mutex
+	report TableReport
+}
+
+// progress is how many rows were read, and how many there are: about, until they are all read.
+func (t *scan) progress() (rows, expected uint64) {
+	done := t.cut.Load() && t.open.Load() == 0
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if done {
+		return t.report.SourceRows, t.report.SourceRows
+	}
+	return t.report.SourceRows, max(t.expected, t.report.SourceRows+1)
 }
 
 // update changes the report.
@@ -69,8 +84,9 @@ type workshop struct {
 	queue *queue
 	asked atomic.Int64 // statements of ours that may be running on the source
 
-	mu    sync.Mutex // one lane cuts at a time
-	scans []*scan
+	mu      sync.Mutex // one lane cuts at a time
+	scans   []*scan
+	showing int // differing rows of all tables that are described, or are about to be
 }
 
 // work does what there is to do until all is done.
@@ -108,6 +124,7 @@ func (w *workshop) do(ctx context.Context, l lane, t task, more bool) (bool, err
 		w.s.progress.reading(next)
 		err = w.compare(ctx, l, next, chunk)
 	}
+	next.open.Add(-1)
 	next.update(func(r *TableReport) { r.Took = time.Since(next.began) })
 	return true, w.settle(ctx, next, err)
 }
@@ -132,6 +149,7 @@ func (w *workshop) next(ctx context.Context, l lane) (*scan, row.Range, error) {
 		chunk, err = t.pair.through(l).next(ctx, t.rest, t.cutter.rows())
 		w.s.pace.spent(began, time.Since(began))
 	}
+	t.open.Add(1)
 	t.cut.Store(err != nil || whole(chunk, t.rest))
 	t.rest.Low = chunk.High
 	return t, chunk, err
@@ -316,7 +334,7 @@ func (p *progress) reading(t *scan) {
 
 // Progress is a moment of a Standalone.
 type Progress struct {
-	Tables, TablesRead  int  // all; those of which the last chunk was begun
+	Tables, TablesRead  int  // all; those of which every row was read
 	Table               Name // the one that is being read
 	TableRows, Expected uint64
 	Rows, ExpectedRows  uint64 // of all tables; expected by the source's estimate
@@ -331,16 +349,14 @@ func (s *Standalone) Progress() Progress {
 	s.progress.mu.Unlock()
 	p := Progress{Tables: len(scans), Suspects: int(s.progress.suspects.Load()), Held: s.progress.held.Load()}
 	for _, t := range scans {
-		t.mu.Lock()
-		rows := t.report.SourceRows
-		t.mu.Unlock()
-		if t.cut.Load() {
+		rows, expected := t.progress()
+		if rows == expected {
 			p.TablesRead++
 		}
 		p.Rows += rows
-		p.ExpectedRows += max(t.expected, rows)
+		p.ExpectedRows += expected
 		if t == now {
-			p.Table, p.TableRows, p.Expected = t.report.Name, rows, max(t.expected, rows)
+			p.Table, p.TableRows, p.Expected = t.report.Name, rows, expected
 		}
 	}
 	return p

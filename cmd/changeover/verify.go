@@ -136,7 +136,7 @@ func (f *verifyFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.parallel, "parallel", 2, "chunks at once, each with a connection to both servers: 1 to 64")
 	flags.IntVar(&f.share, "share", 100, "of the time of each connection, the `percent` that the source works: 1 to 100")
 	flags.IntVar(&f.maxRunning, "max-running", 25, "wait while others run more statements than this on the source (Threads_running); 0: don't look")
-	flags.IntVar(&f.limit, "limit", 20, "rows of each table that are shown if they differ; all are counted")
+	flags.IntVar(&f.limit, "limit", 20, "rows of each table that are shown if they differ (of all tables 10,000); all are counted")
 	flags.BoolVar(&f.hideValues, "hide-values", false, "show no values but those of keys (with --limit 0 not even those)")
 	flags.BoolVar(&f.asJSON, "json", false, "answer in JSON (docs/verify.md)")
 }
