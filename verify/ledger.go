@@ -26,7 +26,7 @@ type ledger struct {
 	mu     sync.Mutex
 	tables map[Name]*entry
 	clock  uint64 // counts what the stream touched
-	latest int    // the last version of any table
+	latest int    // the last version, or generation, of any table
 	held   int64  // bytes of keys
 	limit  int64
 	// Before what earlier runs knew is loaded: every key that is touched is kept, and every table that
@@ -43,7 +43,7 @@ type entry struct {
 	def  *row.Table // of the stream's position; nil while loading
 
 	version    int         // grows when the table is altered
-	generation int         // grows when all becomes due: what was looked at before says nothing
+	generation int         // another when all becomes due: what was looked at before says nothing
 	watching   bool        // something of it was looked at, or is being: touched keys count from then on
 	ranges     []row.Range // due, in the order in which they are compared
 	second     []row.Range // compared, and to be compared once more
@@ -103,7 +103,7 @@ func newEntry(n Name, id uint64) *entry {
 // renew gives a table a version that no other has had under any name.
 func (l *ledger) renew(e *entry) {
 	l.latest++
-	e.version = l.latest
+	e.version, e.generation = l.latest, l.latest
 }
 
 // current tells whether a table is still of a version.
@@ -185,10 +185,12 @@ func (l *ledger) touch(e *entry, key []byte, decoded row.Row) {
 	for c := range e.claims {
 		c.touch(key, l.limit/4)
 	}
-	if e.dueAnyway(decoded) {
+	// One that is due by itself has to know when it was touched: somebody may be looking at it.
+	_, known := e.due[string(key)]
+	if !known && e.different[string(key)] == nil && e.dueAnyway(decoded) {
 		return
 	}
-	if _, known := e.due[string(key)]; !known {
+	if !known {
 		l.held += int64(len(key)) + bytesOfKey
 	}
 	e.due[string(key)] = l.clock
@@ -218,6 +220,7 @@ func (l *ledger) define(tables map[uint64]*row.Table) {
 			if e != nil {
 				l.drop(e)
 				l.gone[e.id] = true
+				e.breakOff()
 			}
 			e = newEntry(n, id)
 			l.renew(e)
@@ -249,11 +252,26 @@ func (l *ledger) allDue(e *entry) {
 	l.drop(e)
 	e.ranges, e.second, e.ends, e.crowded = []row.Range{{}}, nil, nil, nil
 	e.passed, e.ended = 0, time.Time{}
-	e.generation++
+	l.latest++
+	e.generation = l.latest
+	e.breakOff()
+	e.dirty = true
+	switch { // a range that is compared and equal doesn't say that a row differs no more
+	case e.def == nil:
+		e.different = map[string]*Finding{}
+	case e.def.RowKey >= 0:
+		for key := range e.different {
+			l.makeDue(e, key)
+		}
+	}
+}
+
+// breakOff ends all claims: whoever looks, or repairs, will find that it counts no more.
+func (e *entry) breakOff() {
 	for c := range e.claims {
 		c.void = true
 	}
-	e.dirty = true
+	clear(e.claims)
 }
 
 // drop forgets the keys that are due.
@@ -319,6 +337,9 @@ func (l *ledger) relieveChunks(e *entry) {
 		}
 		e.ranges = append(e.ranges, r)
 		for _, key := range in[i] {
+			if e.different[key] != nil {
+				continue
+			}
 			delete(e.due, key)
 			l.held -= int64(len(key)) + bytesOfKey
 		}
@@ -363,28 +384,35 @@ func (l *ledger) altered(all []cdc.Alteration) {
 		if l.loading && !a.Renamed && a.Now != (schedule.Name{}) {
 			l.early[Name(a.Now)] = true
 		}
+		// It may be known under its new name: then the tables were looked at between the statement and now,
+		// and what was touched under the old name belongs to nobody.
+		renamed := a.Renamed && e != nil && (l.loading || e.id == a.ID)
 		if e == nil {
-			continue
+			if e = l.tables[Name(a.Now)]; e == nil {
+				continue
+			}
 		}
 		if a.Now == (schedule.Name{}) || a.ID != e.id && e.id != 0 {
 			l.gone[e.id] = true
 		}
-		if a.Now == (schedule.Name{}) || !a.Renamed {
+		if a.Now == (schedule.Name{}) || !renamed {
 			l.allDue(e)
 		}
-		e.generation++ // whoever looks asks for a name that may be another's
-		l.renew(e)
+		l.renew(e) // whoever looks asks for a name that may be another's
 		for c := range e.claims {
-			c.void = true
+			if !c.only {
+				e.putBack(c)
+			}
 		}
+		e.breakOff()
 		if a.Now == (schedule.Name{}) {
 			continue
 		}
-		e.name, e.dirty = Name(a.Now), true
+		e.name, e.problem, e.dirty = Name(a.Now), "", true
 		if !l.loading {
 			e.id, e.def = a.ID, nil
 			delete(l.gone, a.ID)
-			if !a.Renamed {
+			if !renamed {
 				e.different = map[string]*Finding{}
 			}
 		}
@@ -766,6 +794,7 @@ func (l *ledger) again(n Name, keys []string) (clock uint64) {
 		e.different = map[string]*Finding{}
 		return l.clock
 	}
+	l.clock++ // whoever is looking at them may have read them before
 	for _, key := range keys {
 		delete(e.different, key)
 		l.makeDue(e, key)

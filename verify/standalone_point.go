@@ -80,9 +80,16 @@ func (s *Standalone) point(ctx context.Context, f follower, lanes []lane, names 
 
 // tryPoint opens the views of the lanes, and has the target go on whatever comes of it.
 func (s *Standalone) tryPoint(ctx context.Context, f follower, lanes []lane, names []Name) (position string, err error) {
+	session := s.session(s.sourceFlavor, 1)
+	session.Single = true
+	// One session, which is closed in any case: that ends its lock, if nothing else does.
+	gate, err := server.Dial(ctx, s.o.Source, session)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = gate.Close() }()
 	err = f.stop(ctx)
-	var refused *mysql.MySQLError
-	if errors.As(err, &refused) { // nothing was stopped
+	if refused(err) { // nothing was stopped
 		return "", fmt.Errorf("stop applying on %s: %w", s.o.Target, err)
 	}
 	defer func() { err = errors.Join(err, s.goOn(ctx, f)) }()
@@ -90,7 +97,7 @@ func (s *Standalone) tryPoint(ctx context.Context, f follower, lanes []lane, nam
 		return "", fmt.Errorf("stop applying on %s: %w", s.o.Target, cause(ctx, err))
 	}
 	s.o.Say(fmt.Sprintf("%s stopped applying", s.o.Target))
-	if position, err = s.sourceViews(ctx, f, lanes, names); err != nil {
+	if position, err = s.sourceViews(ctx, gate, f, lanes, names); err != nil {
 		return "", err
 	}
 	began := time.Now()
@@ -194,15 +201,7 @@ func openViews(ctx context.Context, lanes []lane, of func(lane) *sql.DB) error {
 }
 
 // sourceViews opens the source's views under a lock, and returns the position that they are at.
-func (s *Standalone) sourceViews(ctx context.Context, f follower, lanes []lane, names []Name) (position string, err error) {
-	session := s.session(s.sourceFlavor, 1)
-	session.Single = true
-	// One session, which is closed in any case: that ends its lock, if nothing else does.
-	gate, err := server.Dial(ctx, s.o.Source, session)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = gate.Close() }()
+func (s *Standalone) sourceViews(ctx context.Context, gate *sql.DB, f follower, lanes []lane, names []Name) (position string, err error) {
 	// Should we be cut off from the server while it is locked, it ends the session by itself.
 	if _, err := gate.ExecContext(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout = 1, wait_timeout = %.0f", lockHeld.Seconds())); err != nil {
 		return "", err
@@ -229,19 +228,22 @@ func (s *Standalone) sourceViews(ctx context.Context, f follower, lanes []lane, 
 // errLockWait is the server's error for a lock that was not to be had in time.
 const errLockWait = 1205
 
-// refusals are the server's errors for what an account may not do: with a database, at all (so says
-// RDS), with a table, without a privilege.
-var refusals = []uint16{1044, 1045, 1142, 1227}
+// refused tells whether an error is the server's for what an account may not do: with a database, at all
+// (so says RDS), with a table, without a privilege.
+func refused(err error) bool {
+	var said *mysql.MySQLError
+	return errors.As(err, &said) && slices.Contains([]uint16{1044, 1045, 1142, 1227}, said.Number)
+}
 
 // lock locks the source: as a whole, or where the account may not, the tables that are compared. New
 // writers wait behind it, so it is given up after a second: errInTheWay.
 func (s *Standalone) lock(ctx context.Context, gate *sql.DB, names []Name) error {
 	_, err := gate.ExecContext(ctx, "FLUSH TABLES WITH READ LOCK")
-	var refused *mysql.MySQLError
-	if errors.As(err, &refused) && slices.Contains(refusals, refused.Number) {
+	if refused(err) {
 		_, err = gate.ExecContext(ctx, lockTables(names))
 	}
-	if errors.As(err, &refused) && refused.Number == errLockWait {
+	var said *mysql.MySQLError
+	if errors.As(err, &said) && said.Number == errLockWait {
 		return errInTheWay
 	}
 	return cause(ctx, err)

@@ -32,7 +32,6 @@ func eachReplica(t *testing.T, test func(t *testing.T, r replicated)) {
 type replicated struct {
 	source, replica *sandboxtest.Server
 	flavor          sandbox.Flavor
-	ctx             context.Context // of a comparison that is interrupted; else nil
 }
 
 func (r replicated) replicate(t testing.TB) {
@@ -223,7 +222,7 @@ func TestTheReplicaGoesOnWhateverHappens(t *testing.T) {
 		t.Run("deadline", func(t *testing.T) {
 			o := r.options(t)
 			o.Wait = 3 * time.Second
-			err := r.blocked(t, o, func(string) {})
+			err := r.blocked(t, t.Context(), o, func(string) {})
 			if !fault.Is(err, fault.VerifyPoint) || !strings.Contains(err.Error(), "not within 3s") {
 				t.Errorf("%v", err)
 			}
@@ -231,9 +230,8 @@ func TestTheReplicaGoesOnWhateverHappens(t *testing.T) {
 		t.Run("interrupted", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			r.ctx = ctx
 			var started sync.WaitGroup
-			err := r.blocked(t, r.options(t), func(text string) {
+			err := r.blocked(t, ctx, r.options(t), func(text string) {
 				if strings.Contains(text, "was locked for") {
 					started.Go(func() {
 						r.waitUntil(t)
@@ -251,7 +249,7 @@ func TestTheReplicaGoesOnWhateverHappens(t *testing.T) {
 
 // blocked runs a comparison whose replica can't come to the position: somebody has locked a row there,
 // until the comparison has been given up.
-func (r replicated) blocked(t testing.TB, o StandaloneOptions, hears func(string)) error {
+func (r replicated) blocked(t testing.TB, ctx context.Context, o StandaloneOptions, hears func(string)) error {
 	t.Helper()
 	blocker, err := r.replica.DB(t, sandbox.Root).Conn(t.Context())
 	if err != nil {
@@ -275,10 +273,6 @@ func (r replicated) blocked(t testing.TB, o StandaloneOptions, hears func(string
 			exec("ROLLBACK")
 		}
 		hears(text)
-	}
-	ctx := t.Context()
-	if r.ctx != nil {
-		ctx = r.ctx
 	}
 	_, err = NewStandalone(o).Run(ctx)
 	_, _ = blocker.ExecContext(context.Background(), "ROLLBACK")

@@ -102,7 +102,10 @@ func (w *workshop) work(ctx context.Context, l lane) error {
 			w.asked.Add(-1)
 		}
 		w.queue.done()
-		if err := errors.Join(err, l.release(ctx)); err != nil {
+		if err == nil {
+			err = l.release(ctx)
+		}
+		if err != nil {
 			return err
 		}
 	}

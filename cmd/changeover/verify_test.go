@@ -185,7 +185,7 @@ func TestVerifyExitsWith2WhereRowsKeepChanging(t *testing.T) {
 	out, errs := v.runs(t, 2, "--recheck", "200ms")
 	stop()
 	<-done
-	if !strings.Contains(out, "Unsettled: 1 row kept changing") || !strings.Contains(errs, "--consistent") {
+	if !strings.Contains(out, "Unsettled: rows of 1 table kept changing") || !strings.Contains(errs, "--consistent") {
 		t.Errorf("%s%s", out, errs)
 	}
 }

@@ -297,17 +297,16 @@ func valueText(value []byte) string {
 
 // summary is the answer in a sentence.
 func (v verifyView) summary() string {
-	var rows, unsettled uint64
+	var rows uint64
 	for _, t := range v.Tables {
 		rows += t.SourceRows
-		unsettled += t.Unsettled
 	}
 	compared := fmt.Sprintf("%s of %s compared in %s", plural(rows, "row"), plural(uint64(len(v.Tables)), "table"), tookText(v.Took))
 	switch v.Verdict() {
 	case verify.Same:
 		return "Equal: " + compared + "."
 	case verify.Unsettled:
-		return fmt.Sprintf("Unsettled: %s kept changing, else nothing differs; %s.", plural(unsettled, "row"), compared)
+		return fmt.Sprintf("Unsettled: rows of %s kept changing, else nothing differs; %s.", plural(uint64(v.count(verify.Unsettled)), "table"), compared)
 	case verify.Failed:
 		return fmt.Sprintf("Incomplete: %s could not be read, else nothing differs; %s.", plural(uint64(v.count(verify.Failed)), "table"), compared)
 	}

@@ -94,6 +94,13 @@ func TestTheMedianIsByTime(t *testing.T) {
 	}
 }
 
+func TestARatioIsThatOfNeighbours(t *testing.T) {
+	ours, theirs := []usage{{wall: 10}, {wall: 40}, {wall: 90}}, []usage{{wall: 5}, {wall: 20}, {wall: 10}}
+	if r := medianRatio(ours, theirs, func(u usage) time.Duration { return u.wall }); r != 2 {
+		t.Errorf("ratios 2, 2 and 9 have the median %v", r)
+	}
+}
+
 func TestFigures(t *testing.T) {
 	for got, want := range map[string]string{
 		thousands(7): "7", thousands(1000): "1,000", thousands(1234567): "1,234,567",
