@@ -88,7 +88,12 @@ type childProcess struct {
 func (m *live) spawn(share float64, repair bool) *childProcess {
 	m.t.Helper()
 	opts := m.options()
-	order, err := json.Marshal(childOrder{Migration: m.name, Source: opts.Source, Target: opts.Target, Share: share, Repair: repair})
+	order, err := json.Marshal(struct {
+		Migration      string
+		Source, Target any
+		Share          float64
+		Repair         bool
+	}{m.name, opts.Source, opts.Target, share, repair})
 	if err != nil {
 		m.t.Fatal(err)
 	}
