@@ -272,16 +272,6 @@ func differenceLine(d differenceJSON) string {
 	return text + ": " + strings.Join(columns, ", ")
 }
 
-func shownText(v *string) string {
-	if v == nil {
-		return "NULL"
-	}
-	if plainText.MatchString(*v) {
-		return *v
-	}
-	return strconv.Quote(*v)
-}
-
 // anyText is a value that came by JSON.
 func anyText(v any) string {
 	if s, ok := v.(string); ok {

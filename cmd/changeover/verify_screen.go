@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/term"
 
 	"changeover/verify"
 )
@@ -95,9 +97,23 @@ func (s *verifyScreen) show(p verify.Progress, r *rate) {
 	if p.Suspects > 0 {
 		again = fmt.Sprintf(" · %s looked at again", thousands(int64(p.Suspects)))
 	}
-	_, _ = fmt.Fprintf(s.w, "%s: %s of about %s rows · %d of %d tables · %s rows/s · %s left%s", p.Table,
+	line := fmt.Sprintf("%s: %s of about %s rows · %d of %d tables · %s rows/s · %s left%s", p.Table,
 		thousands(int64(p.TableRows)), thousands(int64(p.Expected)), p.TablesRead, p.Tables, thousands(int64(perSecond)), left, again)
+	_, _ = io.WriteString(s.w, s.fit(line))
 	s.drawn = true
+}
+
+// fit cuts a line off at the terminal's edge: of one that is longer only the last row could be taken away.
+func (s *verifyScreen) fit(line string) string {
+	f, ok := s.w.(*os.File)
+	if !ok {
+		return line
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if runes := []rune(line); err == nil && width > 0 && len(runes) >= width {
+		return string(runes[:width-1])
+	}
+	return line
 }
 
 // rate is how fast something grows: over the last ten seconds or so, from the beginning at first.

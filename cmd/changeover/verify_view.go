@@ -284,15 +284,16 @@ func (v verifyView) difference(d verify.Difference) string {
 var plainText = regexp.MustCompile(`^[\pL\pN_.:@/+-]+$`)
 
 // valueText is a value in one line: bare where it is plain, else in quotes. NULL and 0x… are never in quotes.
-func valueText(value []byte) string {
-	text, ok := verify.Text(value)
+func valueText(value []byte) string { return shownText(valueJSON(value)) }
+
+func shownText(text *string) string {
 	switch {
-	case !ok:
+	case text == nil:
 		return "NULL"
-	case plainText.MatchString(text) && text != "NULL":
-		return text
+	case plainText.MatchString(*text) && *text != "NULL":
+		return *text
 	}
-	return strconv.Quote(text)
+	return strconv.Quote(*text)
 }
 
 // summary is the answer in a sentence.
