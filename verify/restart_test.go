@@ -1,10 +1,14 @@
 package verify
 
 import (
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"changeover/internal/sandbox"
+	"changeover/internal/sandbox/sandboxtest"
 )
 
 func TestAProofSurvivesARestart(t *testing.T) {
@@ -118,5 +122,52 @@ func TestARepairThatIsKilledAgainAndAgainLeavesBothSidesEqual(t *testing.T) {
 			m.mustStop()
 			m.same("numbers", "words", "pairs")
 		})
+	}
+}
+
+// A connection that is lost in the middle of a look costs another look, nothing else.
+func TestConnectionsThatAreKilledCostOnlyTime(t *testing.T) {
+	t.Parallel()
+	for name, source := range flavors {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Servers of its own: others' connections are not to be killed.
+			m := newLive(t, source(t, sandboxtest.Options("--max-connections=100")), busy(4000)...)
+			m.start()
+			stop := m.load(2, write1(4000))
+			m.wait("known", func(s State) bool { return s.Rows > 4000 })
+			for range 20 {
+				before := m.v.State()
+				m.kill(m.from, string(sandbox.Changeover))
+				m.wait("it goes on", func(s State) bool {
+					if s.Differences > 0 {
+						t.Fatalf("false alarm: %+v", s)
+					}
+					return s.Keys > before.Keys
+				})
+			}
+			stop()
+			m.again()
+			m.proven()
+			m.mustStop()
+			m.same("numbers", "words", "pairs", "loose")
+		})
+	}
+}
+
+// kill ends an account's connections, but for the one that reads the binlog.
+func (m *live) kill(on *sql.DB, account string) {
+	m.t.Helper()
+	rows, err := on.Query("SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ? AND COMMAND NOT LIKE 'Binlog%'", account)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id uint64
+		if err := rows.Scan(&id); err != nil {
+			m.t.Fatal(err)
+		}
+		_, _ = on.Exec(fmt.Sprintf("KILL %d", id)) // it may have ended meanwhile
 	}
 }
