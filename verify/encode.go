@@ -9,54 +9,17 @@ import (
 	"changeover/internal/server"
 )
 
-// form is how a column's value stands in the encoding of its row. In each the end of a value can
-// be told from what follows, and NULL from every value, so no two rows have the same encoding.
-type form uint8
-
-const (
-	// simple: the value's text and a comma, for numbers and dates, whose text has neither comma
-	// nor N. NULL is N.
-	simple form = iota
-	// prefixed: the length in bytes, a colon and the bytes. NULL is N, which no length begins with.
-	prefixed
-	// hashed: the SHA-256 in hexadecimal, always 64 digits. NULL is N. For values that may be
-	// too long to be put together with others.
-	hashed
-)
-
-// formOf is the form that a column's kind asks for; two sides that differ take the greater.
-func formOf(c *row.Column) form {
-	switch c.Kind {
-	case row.Int, row.Decimal, row.Float, row.Double, row.Bit, row.Date, row.Time, row.DateTime, row.Timestamp:
-		return simple
-	case row.JSON, row.Geometry, row.Vector:
-		return hashed
-	}
-	if strings.HasSuffix(c.Type, "text") || strings.HasSuffix(c.Type, "blob") {
-		return hashed
-	}
-	return prefixed
-}
-
-// value is the expression of a column's value: the same bytes for the same value on both flavors.
+// value is the expression of a column's value as text, the same on both flavors. Of strings it is the
+// bytes, in the column's charset.
 //
-// A FLOAT's own text has six digits only, so it is read as a DOUBLE; small ones are multiplied
-// first, since the servers differ in when they write an exponent. Strings are compared by their
-// bytes, in the column's charset. JSON is what the server prints of it: by value on MySQL, by
-// bytes on MariaDB, where it is a text. MariaDB stores −0 as 0, so the two are told apart only
-// between two MySQLs.
+// MySQL prints a JSON by value; MariaDB's is a text.
 func (t *table) value(c *row.Column) string {
 	name := server.Name(c.Name)
 	switch c.Kind {
-	case row.Float:
-		return t.zero(name, fmt.Sprintf("IF(ABS(%s)<1,%[1]s*1e40,%[1]s*1e0)", name))
-	case row.Double:
-		return t.zero(name, name)
 	case row.Bit:
 		return "CAST(" + name + " AS UNSIGNED)"
 	case row.Enum, row.Set:
-		// The number tells ENUM's error value from an empty member, the name tells members that
-		// are not the same on both sides.
+		// The number tells ENUM's error value from an empty member.
 		return fmt.Sprintf("CONCAT(CAST(%s AS UNSIGNED),'=',CAST(%[1]s AS BINARY))", name)
 	case row.JSON, row.UUID, row.Inet:
 		return "CAST(CAST(" + name + " AS CHAR CHARACTER SET utf8mb4) AS BINARY)"
@@ -66,105 +29,192 @@ func (t *table) value(c *row.Column) string {
 	return name
 }
 
-// zero makes −0 a 0 where one of the servers has no −0.
-func (t *table) zero(name, v string) string {
-	if !t.mixed {
-		return v
+// coordinate is the expression of a number among a point's coordinates.
+func (t *table) coordinate(c *row.Column, f form) string {
+	name := server.Name(c.Name)
+	switch {
+	case isFloat(c) && f.zeros:
+		return "IF(" + name + "=0,0," + name + ")"
+	case isFloat(c):
+		return name
+	case c.Kind != row.Int:
+		name += "+0" // an ENUM is a number only so
 	}
-	return "IF(" + name + "=0,'0',CONCAT(" + v + "))"
+	if c.Nullable {
+		return "IFNULL(" + name + ",5e-1)"
+	}
+	return name
+}
+
+// points puts coordinates two by two into points, which hold them as they are, in 25 bytes. That is
+// quicker than text, and exact: MySQL prints a DOUBLE that is an expression in 22 characters at most,
+// one digit short of -1.7976931348623157e308; and the servers differ in when they write an exponent.
+func points(coordinates []string) (parts []string) {
+	for two := range slices.Chunk(coordinates, 2) {
+		two = append(two[:len(two):len(two)], "0")
+		parts = append(parts, "CAST(POINT("+two[0]+","+two[1]+") AS BINARY)")
+	}
+	return parts
+}
+
+// operand is the expression of a column's value in the encoding of its row: the same bytes for the
+// same value on both sides, among binary strings.
+func (t *table) operand(c *row.Column, f form) string {
+	name := server.Name(c.Name)
+	switch c.Kind {
+	case row.Float, row.Double:
+		return points([]string{t.coordinate(c, f)})[0]
+	case row.Int:
+		if strings.Contains(c.ColumnType, "zerofill") {
+			return "CAST(" + name + " AS UNSIGNED)" // as wide as it may be on either side
+		}
+	case row.Bit:
+		return "CAST(" + name + " AS UNSIGNED)"
+	case row.Enum, row.Set:
+		if f.numbered {
+			return "CAST(" + name + " AS UNSIGNED)"
+		}
+		// By name, but ENUM's error value and the empty SET are no empty member.
+		return fmt.Sprintf("CONCAT(IF(CAST(%s AS UNSIGNED)=0,'!','='),%s)", name, t.characters(c, f))
+	case row.JSON:
+		return t.document(name)
+	case row.UUID, row.Inet:
+		return "CAST(" + name + " AS CHAR CHARACTER SET ascii)"
+	case row.String:
+		if f.document {
+			return t.asDocument(name)
+		}
+		return t.characters(c, f)
+	}
+	return name
+}
+
+// document is the expression of a JSON's text. MySQL prints one that is longer than max_allowed_packet
+// as an empty string, as if there were no other such document; no document is empty, so that is NULL
+// here. A text is at most six times as long as what is stored (\u0001), so few are printed twice.
+func (t *table) document(name string) string {
+	return fmt.Sprintf("IF(JSON_STORAGE_SIZE(%s)<=%d OR LENGTH(%[1]s),%[1]s,NULL)", name, min(t.packet/8, 1<<16))
+}
+
+// asDocument is the expression of a text that is JSON on the other side, as far as possible in that
+// side's spelling: MySQL's, with the keys in its order; on MariaDB only the blanks are MySQL's, so that
+// a document with its keys in another order counts as different.
+func (t *table) asDocument(name string) string {
+	if t.flavor == server.MySQL {
+		return fmt.Sprintf("IF(JSON_VALID(%s),CAST(CAST(%[1]s AS JSON) AS CHAR CHARACTER SET utf8mb4),%[1]s)", name)
+	}
+	return fmt.Sprintf("IFNULL(JSON_LOOSE(%s),%[1]s)", name)
+}
+
+// characters is the expression of a string: its bytes, or where the charsets of the two sides differ its
+// characters in UTF-8. A character that Unicode has not becomes a question mark; a string with one must
+// not pass for the question mark that somebody's conversion has put in its place. It stands as its own
+// bytes, behind one that UTF-8 has not.
+func (t *table) characters(c *row.Column, f form) string {
+	name := server.Name(c.Name)
+	if !f.chars || alphabet(c) == "utf8mb4" {
+		return name
+	}
+	return fmt.Sprintf("IF(CHAR_LENGTH(REPLACE(%s,_ascii'?',''))=CHAR_LENGTH(REPLACE(CONVERT(%[1]s USING utf8mb4),'?','')),"+
+		"CAST(CONVERT(%[1]s USING utf8mb4) AS BINARY),CONCAT(X'FF',CAST(%[1]s AS BINARY)))", name)
+}
+
+// parts are the expressions of one column in the encoding of its row.
+//
+// IFNULL stands only around what is NULL where the column is: NULL for another reason (a value that is
+// too long) must stay NULL, so that the row has no digest and the server is asked for a larger packet.
+func (t *table) parts(c *row.Column, f form) []string {
+	name, v := server.Name(c.Name), t.operand(c, f)
+	or := func(v, null string) string { // v, or if the column is NULL something else
+		switch {
+		case !c.Nullable:
+			return v
+		case v == name || f.style == fixed || f.style == ended && c.Kind != row.JSON:
+			return "IFNULL(" + v + "," + null + ")"
+		}
+		return "IF(" + name + " IS NULL," + null + "," + v + ")"
+	}
+	switch f.style {
+	case fixed:
+		return []string{or(v, "'N'")}
+	case ended:
+		return []string{or(v, "'N'"), "','"}
+	case prefixed:
+		length := "LENGTH(" + v + ")"
+		if c.Nullable {
+			length = "IF(" + name + " IS NULL,'N'," + length + ")"
+		}
+		return []string{length, "':'", or(v, "''")}
+	}
+	return []string{or(sha2(v), "'N'")}
 }
 
 // encoding is the expression of one column in the encoding of its row.
 func (t *table) encoding(c *row.Column, f form) string {
-	name, v := server.Name(c.Name), t.value(c)
-	var e string
-	switch f {
-	case simple:
-		e = "CONCAT(" + v + ",',')"
-	case prefixed:
-		e = "CONCAT(" + length(c, v) + ",':'," + v + ")"
-	case hashed:
-		// Of the column itself: a cast of it could be longer than max_allowed_packet.
-		if c.Kind == row.String || c.Kind == row.Bytes || c.Kind == row.Geometry {
-			v = name
-		}
-		e = "SHA2(" + v + ",256)"
+	if f.style == coordinate {
+		return concat("", points([]string{t.coordinate(c, f)}))
 	}
-	if !c.Nullable {
-		return e
-	}
-	return "IF(" + name + " IS NULL,'N'," + e + ")"
-}
-
-// length is the expression of a value's length in bytes, of the column itself where that is the same.
-func length(c *row.Column, value string) string {
-	switch c.Kind {
-	case row.String, row.Binary, row.Bytes, row.Enum, row.Set:
-		return "LENGTH(" + server.Name(c.Name) + ")"
-	}
-	return "LENGTH(" + value + ")"
+	return concat("", t.parts(c, f))
 }
 
 // encodings puts together the encodings of some columns, by their places.
-func (t *table) encodings(columns []int) string {
-	parts := make([]string, len(columns))
-	for i, c := range columns {
-		parts[i] = t.encoding(&t.Columns[c], t.forms[c])
-	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	return "CONCAT(" + strings.Join(parts, ",") + ")"
-}
+func (t *table) encodings(columns []int) string { return t.encoded("", columns, t.forms) }
 
-// rowDigest is the expression of a row's digest: 64 hexadecimal digits.
-func (t *table) rowDigest() string {
-	all := make([]int, len(t.Columns))
-	for i := range all {
-		all[i] = i
-	}
-	return "SHA2(" + t.encodings(all) + ",256)"
-}
-
-// digestQuery asks for the number of rows, of digests, and their sum.
-//
-// The sum is the XOR of all 256 bits: it doesn't depend on the order, and nobody finds another set
-// of rows with the same one. Where two rows may be the same XOR would cancel them out, so there it
-// is the sum of the four quarters as numbers.
-func (t *table) digestQuery(where string) string {
-	switch {
-	case t.flavor == server.MySQL && t.RowKey >= 0:
-		// Asking for COUNT(digest) too would compute every digest twice. But the values of a
-		// BIT_XOR must be equally long: a digest that is NULL makes an error of the empty one.
-		return fmt.Sprintf("SELECT %s COUNT(*), COUNT(*), IF(COUNT(*)=0, NULL, LOWER(HEX(BIT_XOR(IFNULL(UNHEX(%s),'')))))%s",
-			t.comment(), t.rowDigest(), t.from(where))
-	case t.RowKey >= 0: // MariaDB's BIT_XOR is of 64 bits
-		return t.quarterQuery("LPAD(LOWER(CONV(BIT_XOR(%s),10,16)),16,'0')", ",", where)
-	}
-	return t.quarterQuery("SUM(%s)", ",'+',", where)
-}
-
-// quarterQuery puts together what aggregate makes of each 64 bits of the digests.
-//
-// MySQL computes the digest for each of them: only tables without a key need this there. On
-// MariaDB each row's digest is kept in a variable, which WHERE sets before any aggregate sees the
-// row. The derived table sets it first of all, else the server takes it for a constant.
-func (t *table) quarterQuery(aggregate, separator, where string) string {
-	from, digest := t.from(where), t.rowDigest()
-	if t.flavor == server.MariaDB {
-		name, condition, _ := strings.Cut(strings.TrimPrefix(from, " FROM "), " WHERE ")
-		from = fmt.Sprintf(" FROM (SELECT @changeover_digest := '' AS x) AS start STRAIGHT_JOIN %s WHERE ISNULL(@changeover_digest := %s) < 2", name, digest)
-		if condition != "" {
-			from += " AND (" + condition + ")"
+// encoded puts a tag and the encodings of some columns together: the coordinates first, then the rest.
+func (t *table) encoded(tag string, columns []int, forms []form) string {
+	var coordinates, rest []string
+	for _, i := range columns {
+		c := &t.Columns[i]
+		if forms[i].style == coordinate {
+			coordinates = append(coordinates, t.coordinate(c, forms[i]))
+			continue
 		}
-		digest = "@changeover_digest"
+		rest = append(rest, t.parts(c, forms[i])...)
 	}
-	parts := make([]string, 4)
-	for i := range parts {
-		parts[i] = fmt.Sprintf(aggregate, fmt.Sprintf("CAST(CONV(SUBSTR(%s,%d,16),16,10) AS UNSIGNED)", digest, 1+16*i))
+	return concat(tag, append(points(coordinates), rest...))
+}
+
+// concat puts expressions together behind a tag. That one is a binary string with the rank of a column,
+// so all of it is binary: no charset is converted into another, nor looked at for being valid.
+func concat(tag string, parts []string) string {
+	return "CONCAT(CAST('" + tag + "' AS BINARY)," + strings.Join(parts, ",") + ")"
+}
+
+// rowDigest is the expression of a row's digest: 64 hexadecimal digits, in lower case.
+//
+// Long values are hashed before they are put together with others, for what is longer than
+// max_allowed_packet is NULL, and would vanish. But hashes cost time and most rows are short: so these
+// are encoded without hashes. Which are short is the same on both sides if their packets are; the tag
+// keeps the two encodings apart.
+func (t *table) rowDigest() string {
+	switch t.fit {
+	case all:
+		return sha2(t.shortRow())
+	case some:
+		return "IFNULL(" + sha2(t.shortRow()) + "," + sha2(t.longRow()) + ")"
 	}
-	return fmt.Sprintf("SELECT %s COUNT(*), COUNT(%s), IF(COUNT(*)=0, NULL, CONCAT(%s))%s",
-		t.comment(), digest, strings.Join(parts, separator), from)
+	return sha2(t.longRow())
+}
+
+func sha2(e string) string { return "SHA2(" + e + ",256)" }
+
+// shortRow is the encoding of a row that is short, longRow of any.
+func (t *table) shortRow() string {
+	forms := slices.Clone(t.forms)
+	for i := range forms {
+		forms[i].style = forms[i].short
+	}
+	return t.encoded("", t.everyColumn(), forms)
+}
+
+func (t *table) longRow() string { return t.encoded("H", t.everyColumn(), t.forms) }
+
+func (t *table) everyColumn() []int {
+	columns := make([]int, len(t.Columns))
+	for i := range columns {
+		columns[i] = i
+	}
+	return columns
 }
 
 // comment says in the process list who asks, and for what.
@@ -174,15 +224,12 @@ func (t *table) comment() string {
 
 // keyColumns are the places of the row key's columns; of all columns where rows have no key.
 func (t *table) keyColumns() []int {
+	if t.RowKey < 0 {
+		return t.everyColumn()
+	}
 	var columns []int
-	if t.RowKey >= 0 {
-		for _, p := range t.Keys[t.RowKey].Parts {
-			columns = append(columns, p.Column)
-		}
-		return columns
+	for _, p := range t.Keys[t.RowKey].Parts {
+		columns = append(columns, p.Column)
 	}
-	for i := range t.Columns {
-		columns = append(columns, i)
-	}
-	return slices.Clip(columns)
+	return columns
 }

@@ -61,7 +61,7 @@ func (l *ledger) toRepair() (queue []repair, rows int) {
 // repairedAtOnce is how many rows are read into memory and written with the stream at rest: few of those
 // that may be large.
 func repairedAtOnce(t *row.Table) int {
-	if t == nil || slices.ContainsFunc(t.Columns, func(c row.Column) bool { return formOf(&c) == hashed }) {
+	if t == nil || slices.ContainsFunc(t.Columns, func(c row.Column) bool { return long(&c) }) {
 		return keysAtOnce / 10
 	}
 	return keysAtOnce

@@ -399,8 +399,10 @@ func TestKeysWithoutRangesAreFoundByAHash(t *testing.T) {
 // One table that can't be read doesn't keep the others from being compared.
 func TestATableThatCannotBeReadFailsAlone(t *testing.T) {
 	s := newServers(t, sandboxtest.MySQLSource(t, sandboxtest.Options("--max-allowed-packet=16K")))
-	s.both(t, "CREATE TABLE a (id int PRIMARY KEY, v varchar(16000) CHARACTER SET latin1, w varchar(400) CHARACTER SET latin1)",
-		"INSERT INTO a VALUES (1, REPEAT('x', 16000), REPEAT('y', 400))", "CREATE TABLE b (id int PRIMARY KEY)", "INSERT INTO b VALUES (1)")
+	long := []string{"CREATE TABLE a (id int PRIMARY KEY, j json)", "INSERT INTO a VALUES (1, JSON_ARRAY(REPEAT('x', 10000), REPEAT('y', 10000)))"}
+	s.stretched(t, s.source, long...)
+	s.exec(t, s.target, long...)
+	s.both(t, "CREATE TABLE b (id int PRIMARY KEY)", "INSERT INTO b VALUES (1)")
 	r := runStandalone(t, s.standalone(t))
 	if got := r.of(t, "a"); got.Verdict != Failed || !strings.Contains(got.Reason, "max_allowed_packet") {
 		t.Errorf("%+v", got)

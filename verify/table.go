@@ -18,6 +18,8 @@ type side struct {
 	name   string // "source" or "target"
 	db     *sql.DB
 	flavor server.Flavor
+	wide   bool // its BIT_XOR takes 256 bits, and it knows lateral tables
+	packet int  // max_allowed_packet
 }
 
 // comparer knows the two servers.
@@ -31,6 +33,9 @@ func newComparer(ctx context.Context, source, target *sql.DB) (*comparer, error)
 			return nil, fmt.Errorf("ask the %s who it is: %w", s.name, err)
 		}
 		s.flavor = id.Flavor
+		if err := s.limits(ctx, id.Version); err != nil {
+			return nil, fmt.Errorf("ask the %s what it can do: %w", s.name, err)
+		}
 	}
 	return c, nil
 }
@@ -43,12 +48,11 @@ type pair struct {
 	key *row.Table
 }
 
-// table is one table on one side, with the form of every column's encoding, which both sides share.
+// table is one table on one side, and how its rows are encoded.
 type table struct {
 	side
 	*row.Table
-	forms []form
-	mixed bool // one of the two servers is a MariaDB
+	coding
 }
 
 // problem is why two tables can't be equal whatever their rows are.
@@ -81,17 +85,13 @@ func (c *comparer) match(ours, theirs *row.Table) (*pair, error) {
 	if len(source.Columns) != len(target.Columns) {
 		return nil, problem(fmt.Sprintf("%d columns on the source, %d on the target", len(source.Columns), len(target.Columns)))
 	}
-	forms := make([]form, len(source.Columns))
 	for i := range source.Columns {
 		a, b := &source.Columns[i], &target.Columns[i]
 		if a.Name != b.Name {
 			return nil, problem(fmt.Sprintf("column %d is %s on the source, %s on the target", i+1, a.Name, b.Name))
 		}
-		forms[i] = max(formOf(a), formOf(b))
 	}
-	source.forms, target.forms = forms, forms
-	source.mixed = c.source.flavor == server.MariaDB || c.target.flavor == server.MariaDB
-	target.mixed = source.mixed
+	encode(source, target)
 	// Rows have names only if both sides name them by the same columns.
 	if source.RowKey < 0 || target.RowKey < 0 || !slices.Equal(keyNames(source.Table), keyNames(target.Table)) {
 		source.RowKey, target.RowKey = -1, -1
