@@ -35,6 +35,7 @@ type childOrder struct {
 	Source, Target server.Endpoint
 	Share          float64
 	Repair         bool
+	SaveEvery      time.Duration
 }
 
 func (o childOrder) options(log zerolog.Logger) cdc.Options {
@@ -59,7 +60,7 @@ func child() int {
 		os.Exit(4)
 	}()
 	log := zerolog.New(os.Stderr).Level(zerolog.WarnLevel)
-	v := New(Config{Share: o.Share, Repair: o.Repair, Log: log})
+	v := New(Config{Share: o.Share, Repair: o.Repair, Log: log, saveEvery: o.SaveEvery})
 	opts := o.options(log)
 	opts.Companion = v
 	go func() {
@@ -85,7 +86,7 @@ type childProcess struct {
 }
 
 // spawn starts a child on the migration.
-func (m *live) spawn(share float64, repair bool) *childProcess {
+func (m *live) spawn(share float64, repair bool, saveEvery time.Duration) *childProcess {
 	m.t.Helper()
 	opts := m.options()
 	order, err := json.Marshal(struct {
@@ -93,7 +94,8 @@ func (m *live) spawn(share float64, repair bool) *childProcess {
 		Source, Target any
 		Share          float64
 		Repair         bool
-	}{m.name, opts.Source, opts.Target, share, repair})
+		SaveEvery      time.Duration
+	}{m.name, opts.Source, opts.Target, share, repair, saveEvery})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (t *table) digestQuery(where string) string {
 func (t *table) wideQuery(where string) string {
 	parts := make([]string, eighths)
 	for i := range parts {
-		parts[i] = hex32(eighth("x", i) + "^IF(n&1,0,CRC32(REPEAT('\\0',8)))")
+		parts[i] = hex32(eighth("x", i) + "^IF(n&1,0,CRC32(X'0000000000000000'))")
 	}
 	return fmt.Sprintf("SELECT %s n,n,IF(n=0,NULL,CONCAT(%s)) FROM (SELECT COUNT(*) AS n,BIT_XOR(IFNULL(%s,_binary'')) AS x FROM %s) AS sums",
 		t.comment(), strings.Join(parts, ","), t.rowDigest(), t.reference(where, ""))

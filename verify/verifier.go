@@ -30,6 +30,8 @@ type Config struct {
 	Every      time.Duration // a table that was wholly compared is compared again after this; 0: never
 	Repair     bool          // differences are repaired as they are found
 	Log        zerolog.Logger
+
+	saveEvery time.Duration // a test's: how often the ledger is written down
 }
 
 // Verifier compares the two sides of a running migration, for ever: first every row once, behind the
@@ -83,6 +85,9 @@ func New(cfg Config) *Verifier {
 	}
 	if cfg.Share <= 0 {
 		cfg.Share = 0.5
+	}
+	if cfg.saveEvery <= 0 {
+		cfg.saveEvery = checkpointEvery
 	}
 	if cfg.Memory <= 0 {
 		cfg.Memory = 16 << 20
@@ -313,7 +318,7 @@ func (v *Verifier) tend(ctx context.Context) error {
 			if err := v.save(ctx); err != nil {
 				return err
 			}
-			next = time.Now().Add(max(checkpointEvery, 10*time.Since(began))) // what takes long is done seldom
+			next = time.Now().Add(max(v.cfg.saveEvery, 10*time.Since(began))) // what takes long is done seldom
 		}
 		select {
 		case <-tick.C:
