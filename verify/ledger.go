@@ -210,10 +210,11 @@ func (c *claim) touch(key []byte, limit int64) {
 }
 
 // define gives the ledger the tables that are wholly copied, by their ids, as of the stream's position.
-func (l *ledger) define(tables map[uint64]*row.Table) {
+// It asks for them under its lock: were one renamed in between, its old name would come back.
+func (l *ledger) define(tables func() map[uint64]*row.Table) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, def := range tables {
+	for id, def := range tables() {
 		n := Name{def.Schema, def.Name}
 		e := l.tables[n]
 		if e == nil || e.id != id {
@@ -772,11 +773,11 @@ func (l *ledger) now() uint64 {
 	return l.clock
 }
 
-// cannot notes why a table can't be compared; empty: it can.
-func (l *ledger) cannot(n Name, why string) {
+// cannot notes why a table, as it is in one version, can't be compared; empty: it can.
+func (l *ledger) cannot(n Name, version int, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.tables[n]; e != nil {
+	if e := l.tables[n]; e != nil && e.version == version {
 		e.problem = why
 	}
 }

@@ -50,7 +50,6 @@ type ProvenTable struct {
 func (v *Verifier) Prove(ctx context.Context) (Proof, error) {
 	began := time.Now()
 	v.interrupt()
-	v.looking.Lock()
 	defer v.looking.Unlock()
 	l, k := v.present()
 	if k == nil {
@@ -86,7 +85,7 @@ func keep(ctx context.Context, k *looker, p Proof) error {
 }
 
 func (v *Verifier) prove(ctx context.Context, l *ledger, k *looker, p *Proof) error {
-	l.define(k.stream.Tables())
+	l.define(k.stream.Tables)
 	due, since := l.takeDue(func(Name) bool { return true }, int(^uint(0)>>1), ^uint64(0))
 	if err := k.caughtUp(ctx); err != nil {
 		return err
@@ -118,6 +117,7 @@ func (v *Verifier) prove(ctx context.Context, l *ledger, k *looker, p *Proof) er
 	if n := k.stream.Unfinished(); n > 0 {
 		p.Missing = append(p.Missing, fmt.Sprintf("%d tables are not copied yet", n))
 	}
+	l.define(k.stream.Tables) // one that was finished since the beginning is missing
 	p.Missing = append(p.Missing, l.missing()...)
 	p.Tables = l.proven(keys)
 	for _, t := range p.Tables {

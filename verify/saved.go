@@ -66,8 +66,6 @@ func (v *Verifier) Checkpoint(ctx context.Context) error {
 		return ctx.Err()
 	}
 	v.interrupt()
-	v.looking.Lock()
-	//lint:ignore SA2001 now they are through
 	v.looking.Unlock()
 	return v.save(ctx)
 }

@@ -62,7 +62,7 @@ func (v *Verifier) State() State {
 	}
 	if k != nil {
 		r.Migration = k.stream.Migration()
-		l.define(k.stream.Tables()) // one may have been finished just now
+		l.define(k.stream.Tables) // one may have been finished just now
 	}
 	l.report(&r)
 	r.Wholly = k != nil && len(r.Tables) > 0 && k.stream.Unfinished() == 0

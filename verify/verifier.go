@@ -60,6 +60,8 @@ type Verifier struct {
 
 	looks      int // so far, to name them
 	interrupts map[int]context.CancelCauseFunc
+	// interrupting counts those who wait for all looks to end.
+	interrupting int
 
 	looking sync.RWMutex // held, shared, by each look; alone by a proof
 	busy    atomic.Int64 // looks
@@ -306,7 +308,7 @@ func (v *Verifier) tend(ctx context.Context) error {
 				v.log.Info().Uint64("rows", s.Rows).Int("keys_due", s.KeysDue).Str("held_back", s.HeldBack).Msg("both sides are being compared")
 			}
 		}
-		l.define(k.stream.Tables())
+		l.define(k.stream.Tables)
 		l.startPasses(v.cfg.Every)
 		v.mu.Lock()
 		v.cold = l.now()
@@ -363,6 +365,9 @@ func (v *Verifier) interruptible(ctx context.Context) (_ context.Context, end fu
 	n := v.looks
 	v.looks++
 	v.interrupts[n] = cancel
+	if v.interrupting > 0 {
+		cancel(errAgain)
+	}
 	return ctx, func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -371,13 +376,19 @@ func (v *Verifier) interruptible(ctx context.Context) (_ context.Context, end fu
 	}
 }
 
-// interrupt ends the looks that are under way: they are taken again.
+// interrupt ends the looks that are under way, those that begin meanwhile too, and returns once it alone
+// has what they share. They are taken again.
 func (v *Verifier) interrupt() {
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	v.interrupting++
 	for _, cancel := range v.interrupts {
 		cancel(errAgain)
 	}
+	v.mu.Unlock()
+	v.looking.Lock()
+	v.mu.Lock()
+	v.interrupting--
+	v.mu.Unlock()
 }
 
 // passOnce compares one chunk of what was not compared yet.
@@ -423,7 +434,7 @@ func (v *Verifier) passOnce(ctx context.Context) (did bool, err error) {
 		v.rest(part.name, max(2*idle, 10*time.Since(began))) // what is written all the time costs a tenth
 		return false, v.failed(ctx, part.name, part.version, err)
 	}
-	l.cannot(part.name, "")
+	l.cannot(part.name, part.version, "")
 	v.compared(part.name)
 	size.took(rows, read)
 	v.count(func(n *counts) { n.chunks++ })
@@ -546,7 +557,7 @@ func (v *Verifier) failed(ctx context.Context, n Name, version int, err error) e
 	if !l.current(n, version) {
 		return errAgain
 	}
-	l.cannot(n, err.Error())
+	l.cannot(n, version, err.Error())
 	v.rest(n, restTime)
 	return fmt.Errorf("%s: %w", n, err)
 }
