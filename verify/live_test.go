@@ -331,6 +331,7 @@ func (m *live) proven() Proof {
 			}
 			m.t.Fatalf("not proven: %+v", p)
 		}
+		m.wait("complete", complete) // a proof ends the looks, and repairs, that are under way: they need a while without
 	}
 }
 

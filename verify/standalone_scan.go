@@ -149,13 +149,24 @@ func (w *workshop) next(ctx context.Context, l lane) (*scan, row.Range, error) {
 	chunk, err := t.rest, error(nil)
 	if t.ranges {
 		began := time.Now()
-		chunk, err = t.pair.through(l).next(ctx, t.rest, t.cutter.rows())
+		chunk, err = t.pair.through(l).next(ctx, t.rest, w.size(t))
 		w.s.pace.spent(began, time.Since(began))
 	}
 	t.open.Add(1)
 	t.cut.Store(err != nil || whole(chunk, t.rest))
 	t.rest.Low = chunk.High
 	return t, chunk, err
+}
+
+// size is how many rows the next chunk of a table has. Of the last table they become fewer to the end, so that
+// no lane is at a chunk for long while the others have nothing left.
+func (w *workshop) size(t *scan) int64 {
+	rows := t.cutter.rows()
+	read, expected := t.progress()
+	if left := int64(expected - read); len(w.scans) == 1 && left > firstRows {
+		rows = min(rows, max(left/int64(2*w.s.o.Parallel), firstRows))
+	}
+	return rows
 }
 
 // settle makes an error that is one table's the table's: the others are compared all the same.

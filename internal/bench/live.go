@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +48,11 @@ func runLive(ctx context.Context, l *lab) (*section, error) {
 	if err != nil {
 		return nil, err
 	}
-	for keys, most := range map[int]float64{1_000: 60, 10_000: 300} {
+	for _, goal := range []struct {
+		keys int
+		most float64
+	}{{1_000, 60}, {10_000, 300}} {
+		keys, most := goal.keys, goal.most
 		took, compared, err := m.proofOf(ctx, src, keys)
 		if err != nil {
 			return nil, errors.Join(err, stopped(tool))
@@ -137,16 +142,7 @@ func (m *migration) proofOf(ctx context.Context, src *host, keys int) (median fl
 	defer db.Close()
 	var times []float64
 	for range proofRounds {
-		for i := range sysbenchTables {
-			if _, err := db.ExecContext(ctx, fmt.Sprintf("UPDATE sbtest%d SET k = k + 1 ORDER BY id LIMIT %d", i+1, keys/sysbenchTables)); err != nil {
-				return 0, 0, err
-			}
-		}
-		var state verify.State
-		err := pollEvery(ctx, 20*time.Millisecond, time.Minute, func() (bool, error) {
-			return state.KeysDue >= keys*9/10, m.ask(ctx, "GET", "/v1/verify", &state)
-		})
-		if err != nil {
+		if err := m.makeDue(ctx, db, keys); err != nil {
 			return 0, 0, err
 		}
 		var p verify.Proof
@@ -161,4 +157,22 @@ func (m *migration) proofOf(ctx context.Context, src *host, keys int) (median fl
 	}
 	slices.Sort(times)
 	return times[len(times)/2], compared, nil
+}
+
+// makeDue changes rows until so many are due, or nearly: the verifier may be looking at the first ones.
+func (m *migration) makeDue(ctx context.Context, db *sql.DB, keys int) error {
+	for try := 0; ; try++ {
+		for i := range sysbenchTables {
+			if _, err := db.ExecContext(ctx, fmt.Sprintf("UPDATE sbtest%d SET k = k + 1 ORDER BY id LIMIT %d", i+1, keys/sysbenchTables)); err != nil {
+				return err
+			}
+		}
+		var state verify.State
+		err := pollEvery(ctx, 10*time.Millisecond, 2*time.Second, func() (bool, error) {
+			return state.KeysDue >= keys*9/10, m.ask(ctx, "GET", "/v1/verify", &state)
+		})
+		if err == nil || ctx.Err() != nil || try == 10 {
+			return err
+		}
+	}
 }
