@@ -36,6 +36,7 @@ type childOrder struct {
 	Share          float64
 	Repair         bool
 	SaveEvery      time.Duration
+	Prove          bool // again and again
 }
 
 func (o childOrder) options(log zerolog.Logger) cdc.Options {
@@ -69,6 +70,11 @@ func child() int {
 			fmt.Println(string(text))
 		}
 	}()
+	go func() {
+		for o.Prove {
+			_, _ = v.Prove(context.Background())
+		}
+	}()
 	if err := cdc.New(opts).Run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "the child's run failed:", err)
 		return 1
@@ -95,7 +101,8 @@ func (m *live) spawn(share float64, repair bool, saveEvery time.Duration) *child
 		Share          float64
 		Repair         bool
 		SaveEvery      time.Duration
-	}{m.name, opts.Source, opts.Target, share, repair, saveEvery})
+		Prove          bool
+	}{m.name, opts.Source, opts.Target, share, repair, saveEvery, m.proves})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ type live struct {
 	from, to *sql.DB
 	cfg      Config
 	until    cdc.Until
+	proves   bool // children make proofs all the time
 
 	v    *Verifier
 	run  *cdc.Runner

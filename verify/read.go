@@ -66,17 +66,15 @@ func (p *pair) within(r row.Range) string {
 // between is the condition for a range of a key that is one whole number, with one comparison for each row
 // instead of two: Low+1 to High. A digest of a million rows takes three hundredths less.
 func (p *pair) between(r row.Range) (condition string, ok bool) {
-	parts := p.key.Keys[p.key.RowKey].Parts
-	if len(parts) != 1 || r.Low == nil || r.High == nil {
+	c, ok := p.number()
+	if !ok || r.Low == nil || r.High == nil {
 		return "", false
 	}
-	c := &p.key.Columns[parts[0].Column]
 	low, ok := new(big.Int).SetString(string(r.Low[0]), 10)
-	if c.Kind != row.Int || c.Type == "year" || !ok {
+	if !ok {
 		return "", false
 	}
-	low.Add(low, big.NewInt(1))
-	return fmt.Sprintf("%s BETWEEN %d AND %s", server.Name(c.Name), low, r.High[0]), true
+	return fmt.Sprintf("%s BETWEEN %d AND %s", server.Name(c.Name), low.Add(low, big.NewInt(1)), r.High[0]), true
 }
 
 // among is the condition for some row keys, at most 1,000.

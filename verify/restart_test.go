@@ -140,6 +140,31 @@ func TestARepairThatIsKilledAgainAndAgainLeavesBothSidesEqual(t *testing.T) {
 	}
 }
 
+func TestAProofThatIsKilledAgainAndAgainLeavesNothingWrong(t *testing.T) {
+	t.Parallel()
+	for name, source := range flavors {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newLive(t, source(t), busy(3000)...)
+			m.proves = true
+			m.start()
+			m.wait("complete", complete)
+			m.mustStop()
+			stop := m.load(2, write1(3000))
+			for range 4 {
+				c := m.spawn(4, false, 0)
+				c.wait("the child knows the proof", func(r State) bool { return r.Rows > 3000 })
+				c.kill()
+			}
+			stop()
+			m.start()
+			m.proven()
+			m.mustStop()
+			m.same("numbers", "words", "pairs", "loose")
+		})
+	}
+}
+
 // A connection that is lost in the middle of a look costs another look, nothing else.
 func TestConnectionsThatAreKilledCostOnlyTime(t *testing.T) {
 	t.Parallel()

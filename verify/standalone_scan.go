@@ -146,16 +146,21 @@ func (w *workshop) next(ctx context.Context, l lane) (*scan, row.Range, error) {
 	if t.began.IsZero() {
 		t.began = time.Now()
 	}
-	chunk, err := t.rest, error(nil)
-	if t.ranges {
-		began := time.Now()
-		chunk, err = t.pair.through(l).next(ctx, t.rest, w.size(t))
-		w.s.pace.spent(began, time.Since(began))
-	}
+	chunk, err := w.cut(ctx, l, t)
 	t.open.Add(1)
 	t.cut.Store(err != nil || whole(chunk, t.rest))
 	t.rest.Low = chunk.High
 	return t, chunk, err
+}
+
+// cut cuts a chunk off what is left of a table.
+func (w *workshop) cut(ctx context.Context, l lane, t *scan) (row.Range, error) {
+	if !t.ranges {
+		return t.rest, nil
+	}
+	began := time.Now()
+	defer func() { w.s.pace.spent(began, time.Since(began)) }()
+	return t.pair.through(l).next(ctx, t.rest, w.size(t))
 }
 
 // size is how many rows the next chunk of a table has. Of the last table they become fewer to the end, so that
