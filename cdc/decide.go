@@ -54,7 +54,7 @@ func Decide(ctx context.Context, o Options, id string, action state.Action, othe
 			return d, err
 		}
 	}
-	db, err := server.Dial(ctx, o.Target, server.Session{Connections: 4})
+	db, err := server.Dial(ctx, o.Target, state.Session())
 	if err != nil {
 		return d, fmt.Errorf("target: %w", err)
 	}

@@ -91,6 +91,7 @@ type Runner struct {
 	log  zerolog.Logger
 
 	src, dst *sql.DB
+	states   *sql.DB     // the target, for writes of the state
 	pin      *server.Pin // of the target: all that is written is written to one life of it
 	flavor   server.Flavor
 	// cascadesLogged: what a foreign key's action changes is in the source's binlog.
@@ -246,6 +247,11 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 	if r.dst, err = server.Dial(ctx, r.opts.Target, server.Session{Connections: 8 + r.opts.CopyWorkers, Pin: r.pin}); err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
+	session := state.Session()
+	session.Connections, session.Pin = 8, r.pin
+	if r.states, err = server.Open(r.opts.Target, session); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
 	from, err := server.Identify(ctx, r.src)
 	if err != nil {
 		return err
@@ -269,12 +275,12 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 }
 
 func (r *Runner) disconnect() {
-	for _, db := range []*sql.DB{r.src, r.dst} {
+	for _, db := range []*sql.DB{r.src, r.dst, r.states} {
 		if db != nil {
 			_ = db.Close()
 		}
 	}
-	r.src, r.dst = nil, nil
+	r.src, r.dst, r.states = nil, nil, nil
 }
 
 func (r *Runner) takeLease(ctx context.Context) error {
@@ -282,7 +288,7 @@ func (r *Runner) takeLease(ctx context.Context) error {
 		return err
 	}
 	host, _ := os.Hostname()
-	lease, err := state.AcquireLease(ctx, r.dst, state.LeaseRequest{Migration: r.opts.Migration, Log: r.log,
+	lease, err := state.AcquireLease(ctx, r.states, state.LeaseRequest{Migration: r.opts.Migration, Log: r.log,
 		TTL: r.opts.LeaseTTL, Before: r.tokens, Wait: func(reason error) { r.waiting(stateWaits, reason) },
 		Holder: state.Holder{Name: fmt.Sprintf("%s:%d", host, os.Getpid()), Control: r.opts.Control}})
 	if err != nil {

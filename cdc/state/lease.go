@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"changeover/internal/fault"
+	"changeover/internal/server"
 )
 
 // HeartbeatInterval is how often Keep renews a lease.
@@ -43,6 +44,14 @@ type LeaseRequest struct {
 	Wait func(reason error)
 }
 
+// longestSilence is after how many seconds the server ends a session that stands in a transaction of the
+// state without a word: its client is frozen or was cut off unnoticed, and a taker waits for its
+// locks. A transaction that was ended so is done again by a client that comes back.
+const longestSilence = 5
+
+// Session is how the pool of a Lease is to be opened.
+func Session() server.Session { return server.Session{Silence: longestSilence} }
+
 // Lease is the right to run a migration. It is comfort: it tells a second runner at once that there
 // is a first. What keeps a replaced runner from writing is the token. Safe for concurrent use.
 type Lease struct {
@@ -53,7 +62,9 @@ type Lease struct {
 	wait      func(reason error)
 }
 
-// AcquireLease takes the lease of a migration, if need be from a runner that is gone.
+// AcquireLease takes the lease of a migration, if need be from a runner that is gone. The pool is of
+// Session: a runner that was frozen in the middle of a write of the state then keeps nobody waiting
+// for longer than that.
 //
 // While the holder's heartbeat is younger than the TTL by the target's clock: fault.LeaseHeld.
 // Else it writes a new token, and then changes the token of every worker, which waits for whatever

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"changeover/internal/fault"
+	"changeover/internal/sandbox"
+	"changeover/internal/sandbox/sandboxtest"
 )
 
 func TestASecondRunnerIsRefusedWhileTheFirstLivesAndTakesOverWhenItIsSilent(t *testing.T) {
@@ -239,5 +241,67 @@ func TestATakeoverEndsTheSessionOfAFrozenRunner(t *testing.T) {
 	t.Logf("taken over after %v", time.Since(start))
 	if _, err := conn.ExecContext(t.Context(), "COMMIT"); !Lost(err) {
 		t.Fatalf("the frozen session is still there: %v", err)
+	}
+}
+
+// frozen is a session of the pool that stands in a transaction after the statement and says no more.
+func frozen(t *testing.T, conn *sql.Conn, statement string) {
+	t.Helper()
+	for _, q := range []string{"BEGIN", statement} {
+		if _, err := conn.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestARunnerFrozenInAWriteOfTheStateKeepsNobodyOut(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]bool{"by a write": false, "after a change of token": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, migration := target(t)
+			db.SetMaxOpenConns(8)
+			first := held(t, db, migration)
+			conn, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if change { // the session has the pool's patience after it, too
+				if _, err := first.ChangeToken(t.Context(), conn, 3); err != nil {
+					t.Fatal(err)
+				}
+			}
+			frozen(t, conn, "SELECT token FROM `_changeover`.lease WHERE migration = '"+migration+"' LOCK IN SHARE MODE")
+			silence(t, db, migration)
+			if _, err := acquire(t, db, migration, "two:2"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.ExecContext(t.Context(), "COMMIT"); !Lost(err) {
+				t.Fatalf("the frozen session is still there: %v", err)
+			}
+		})
+	}
+}
+
+// Within a change of the token a session is not silent for long; a worker's may be for hours afterwards.
+func TestATokensChangeLeavesTheSessionsPatienceAsItWas(t *testing.T) {
+	t.Parallel()
+	db, migration := target(t)
+	workers := pool(t, sandboxtest.Target(t), sandbox.Admin)
+	conn, err := workers.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), "SET SESSION wait_timeout = 1000"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held(t, db, migration).ChangeToken(t.Context(), conn, 0); err != nil {
+		t.Fatal(err)
+	}
+	var after int
+	if err := conn.QueryRowContext(t.Context(), "SELECT @@SESSION.wait_timeout").Scan(&after); err != nil || after != 1000 {
+		t.Fatalf("the session's wait_timeout is %d after the change, %v", after, err)
 	}
 }

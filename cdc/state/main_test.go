@@ -27,8 +27,9 @@ func pool(t *testing.T, s *sandboxtest.Server, a sandbox.Account) *sql.DB {
 
 func openAs(t *testing.T, s *sandboxtest.Server, user, password string) *sql.DB {
 	t.Helper()
-	db, err := server.Open(server.Endpoint{Host: s.Host, Port: s.Port, User: user, Password: password},
-		server.Session{Vars: map[string]string{"sql_mode": "'" + server.ApplierMode + "'"}})
+	with := Session()
+	with.Vars = map[string]string{"sql_mode": "'" + server.ApplierMode + "'"}
+	db, err := server.Open(server.Endpoint{Host: s.Host, Port: s.Port, User: user, Password: password}, with)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,6 +96,11 @@ func (l *Lease) ChangeToken(ctx context.Context, conn *sql.Conn, worker int) (To
 	if err != nil {
 		return fresh, wrap(fmt.Sprintf("change the token of worker %d", worker), err)
 	}
+	// A worker may be silent for long, but not in here: see Session.
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET @silence = @@SESSION.wait_timeout, SESSION wait_timeout = %d", longestSilence)); err != nil {
+		return fresh, wrap(fmt.Sprintf("change the token of worker %d", worker), err)
+	}
+	defer func() { _, _ = conn.ExecContext(ctx, "SET SESSION wait_timeout = @silence") }()
 	err = transact(ctx, conn, func(tx *sql.Tx) error {
 		// The worker's row first: this may wait long, and the lease's lock, which a taker waits
 		// for, should be held only for a moment.

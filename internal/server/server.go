@@ -53,6 +53,9 @@ type Session struct {
 	MultiStatements bool
 	// Connections bounds the pool; 0 means 4.
 	Connections int
+	// Silence is after how many seconds the server ends a session whose client says nothing, also in
+	// the middle of a transaction; 0: the server's wait_timeout. The pool keeps none that long.
+	Silence int
 	// Pin, if there is one, keeps all connections to one life of the server: ErrRestarted.
 	Pin *Pin
 	// Single makes a pool of one connection, which nothing replaces: ErrLost. For a session that has
@@ -87,6 +90,7 @@ func Open(e Endpoint, s Session) (*sql.DB, error) {
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(n)
 	db.SetMaxIdleConns(n)
+	db.SetConnMaxIdleTime(time.Duration(s.Silence) * time.Second / 2)
 	return db, nil
 }
 
@@ -106,6 +110,9 @@ func config(e Endpoint, s Session) *mysql.Config {
 	c.Params = map[string]string{"time_zone": "'+00:00'"}
 	for k, v := range s.Vars {
 		c.Params[k] = v
+	}
+	if s.Silence > 0 {
+		c.Params["wait_timeout"] = strconv.Itoa(s.Silence)
 	}
 	charset := "utf8mb4"
 	if s.Binary {
