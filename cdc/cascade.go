@@ -78,7 +78,8 @@ func (c *cascades) read(ctx context.Context, q row.Queryer, database string, inS
 		if !deletes && !updates || !inScope(database, child) || !inScope(parentSchema, parent) {
 			continue
 		}
-		key := schema.ActionKey{Name: name, Child: database + "." + child, Parent: parentSchema + "." + parent, Cascades: onDelete == "CASCADE" && !updates}
+		key := schema.ActionKey{Name: name, Child: database + "." + child, Parent: parentSchema + "." + parent, Cascades: onDelete == "CASCADE" && !updates,
+			Empties: onDelete == "SET NULL" && !updates}
 		if !slices.Contains(c.keys, key) { // a row for each of its columns
 			c.keys = append(c.keys, key)
 		}

@@ -24,6 +24,8 @@ func family(n int) []string {
 		"CREATE TABLE grandchild (id INT PRIMARY KEY, child INT, v VARCHAR(200), FOREIGN KEY (child) REFERENCES child (id) ON DELETE CASCADE)",
 		"CREATE TABLE nokey (child INT, v VARCHAR(200), FOREIGN KEY (child) REFERENCES child (id) ON DELETE SET NULL)",
 		"CREATE TABLE tree (id INT PRIMARY KEY, up INT, v VARCHAR(100), FOREIGN KEY (up) REFERENCES tree (id) ON DELETE CASCADE)",
+		"CREATE TABLE vine (id INT PRIMARY KEY, up INT, v VARCHAR(100), FOREIGN KEY (up) REFERENCES vine (id) ON DELETE SET NULL)",
+		"CREATE TABLE leaf (vine INT, n INT, PRIMARY KEY (vine, n), FOREIGN KEY (vine) REFERENCES vine (id) ON DELETE CASCADE)",
 		"CREATE TABLE bystander (id INT PRIMARY KEY, v VARCHAR(250))",
 		fmt.Sprintf("INSERT INTO bystander SELECT seq, REPEAT('b', 200) FROM %s", sequence(10*n)),
 		fmt.Sprintf("INSERT INTO parent SELECT seq, CONCAT('c', seq), REPEAT('p', 100) FROM %s", sequence(n)),
@@ -33,6 +35,8 @@ func family(n int) []string {
 		fmt.Sprintf("INSERT INTO nokey SELECT 1 + seq %% %d, 'k' FROM %s", n, sequence(n)),
 		fmt.Sprintf("INSERT INTO tree SELECT seq, NULL, 't' FROM %s", sequence(n)),
 		"UPDATE tree SET up = id DIV 3 WHERE id > 9",
+		"INSERT INTO vine SELECT * FROM tree",
+		fmt.Sprintf("INSERT INTO leaf SELECT 1 + seq %% %d, seq FROM %s", n, sequence(2*n)),
 	}
 }
 
@@ -69,6 +73,9 @@ func relative(n int) func(*rand.Rand, *sql.Tx) error {
 			}
 			return run("DELETE FROM child WHERE id = ?", id())
 		case 5:
+			if err := run("DELETE FROM vine WHERE id IN (?, ?)", id(), id()); err != nil {
+				return err
+			}
 			return run("DELETE FROM tree WHERE id = ?", n/3+rng.IntN(n))
 		default: // with the checks off nothing is cascaded
 			if err := run("SET SESSION foreign_key_checks = 0"); err != nil {

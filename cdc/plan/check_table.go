@@ -122,8 +122,9 @@ func cascades(f *Facts) []Finding {
 func (f *Facts) actionKeys() (keys []schema.ActionKey) {
 	for _, k := range f.Schema.ForeignKeys {
 		if k.Cascades() && f.inScope(k.Child) && f.inScope(k.Parent) {
-			onlyDeletes := k.Delete == "CASCADE" && !ForeignKey{Update: k.Update}.Cascades()
-			keys = append(keys, schema.ActionKey{Name: k.Name, Child: k.Child, Parent: k.Parent, Cascades: onlyDeletes})
+			updates := ForeignKey{Update: k.Update}.Cascades()
+			keys = append(keys, schema.ActionKey{Name: k.Name, Child: k.Child, Parent: k.Parent,
+				Cascades: k.Delete == "CASCADE" && !updates, Empties: k.Delete == "SET NULL" && !updates})
 		}
 	}
 	return keys

@@ -11,12 +11,15 @@ type ActionKey struct {
 	Name, Child, Parent string // the tables as database.table
 	// Cascades: it deletes children and does nothing else.
 	Cascades bool
+	// Empties: when the parent is deleted it sets NULL in children, and does nothing else.
+	Empties bool
 }
 
 // Unfaithful says which of the keys a target can't be trusted to carry out by itself, each in words:
 // those by which one change reaches a table twice. MySQL 9.7 then leaves out the second (seen: of a
 // table with ON DELETE CASCADE and ON DELETE SET NULL to one parent, the rows that were to become NULL
-// keep their values; and so in a ring of two tables). A table that only deletes its own rows is fine.
+// keep their values; and so in a ring of two tables). A table that only deletes its own rows is fine,
+// and so is one that only sets NULL in its own rows, by one key: that goes no further.
 func Unfaithful(keys []ActionKey) []string {
 	var out []string
 	from := map[string]bool{}
@@ -47,6 +50,7 @@ func unfaithfulFrom(parent string, keys []ActionKey) []string {
 			switch {
 			case k.Child == k.Parent && k.Cascades:
 				continue
+			case k.Child == k.Parent && k.Empties && !twice:
 			case k.Child == parent:
 				out = append(out, fmt.Sprintf("a change of %s comes back to it by %s", parent, k.Name))
 			case twice && before.Name != k.Name:
