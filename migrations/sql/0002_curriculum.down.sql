@@ -1,0 +1,5 @@
+DROP TABLE concepts_levels;
+
+DROP TABLE levels;
+
+DROP TABLE scripts;

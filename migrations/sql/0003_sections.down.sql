@@ -1,0 +1,3 @@
+DROP TABLE section_students;
+
+DROP TABLE sections;

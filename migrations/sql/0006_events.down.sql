@@ -1,0 +1,1 @@
+DROP TABLE hoc_events;

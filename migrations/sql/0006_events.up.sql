@@ -1,0 +1,30 @@
+-- An Hour of Code that somebody holds. Whoever knows the secret link may edit it: secret is the
+-- SHA-256 of what the link holds.
+CREATE TABLE hoc_events (
+    id          INT UNSIGNED NOT NULL AUTO_INCREMENT,
+    op_id       BINARY(16)   NOT NULL,
+    op_digest   BINARY(16)   NOT NULL,
+    last_op     BINARY(16)   NOT NULL,
+    last_digest BINARY(16)   NOT NULL,
+    secret      BINARY(32)   NOT NULL,
+    version     INT UNSIGNED NOT NULL,
+    name        VARCHAR(120) NOT NULL,
+    description TEXT         NOT NULL,
+    country     CHAR(2) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    city        VARCHAR(80)  NOT NULL,
+    latitude    DECIMAL(8,6) NULL,
+    longitude   DECIMAL(9,6) NULL,
+    on_date     DATE         NOT NULL,
+    at_time     TIME         NULL,
+    hours       DOUBLE       NOT NULL DEFAULT 1,
+    size        MEDIUMINT UNSIGNED NOT NULL,
+    features    SET('online', 'school', 'public', 'girls', 'unplugged') NOT NULL DEFAULT '',
+    details     JSON         NULL,
+    created_at  DATETIME     NOT NULL,
+    updated_at  DATETIME(3)  NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY hoc_events_op (op_id),
+    KEY hoc_events_date (on_date, country),
+    FULLTEXT KEY hoc_events_text (name, city, description),
+    CONSTRAINT hoc_events_size CHECK (size BETWEEN 1 AND 1000000)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_unicode_ci;

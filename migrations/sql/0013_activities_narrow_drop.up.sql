@@ -1,0 +1,2 @@
+-- Runs when every row of it is known to be in activities.
+DROP TABLE activities_narrow;
