@@ -1,0 +1,216 @@
+// Package store is every statement that the platform sends to its database.
+//
+// In: what a person did, checked. Out: rows, or a Refusal. The decision that matters: each write
+// transaction passes through one function, Store.write: it enters the gate, is tried again whole
+// when it did not take place, and is known by its operation id when nobody can say whether it did.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/rs/zerolog"
+)
+
+// Store answers for one database. Safe for concurrent use.
+type Store struct {
+	gate  Gate
+	log   zerolog.Logger
+	meter *Meter
+	shape atomic.Pointer[tableShape]
+	cache atomic.Pointer[curriculum]
+}
+
+// New makes a Store behind a gate. It reads nothing yet.
+func New(gate Gate, log zerolog.Logger) *Store {
+	return &Store{gate: gate, log: log, meter: newMeter()}
+}
+
+// Meter counts and times the Store's writes.
+func (s *Store) Meter() *Meter { return s.meter }
+
+// Route says which server is the writer.
+func (s *Store) Route() Route { return s.gate.Route() }
+
+// Ping fails if the database can't be reached, or its tables aren't there.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	err := s.gate.Reader().QueryRowContext(ctx, "SELECT 1 FROM scripts LIMIT 1").Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errors.New("the database has no curriculum yet: platform seed")
+	}
+	return err
+}
+
+// ReadOnly asks the writer whether it takes no writes just now.
+func (s *Store) ReadOnly(ctx context.Context) (version string, readOnly bool, err error) {
+	err = s.gate.Reader().QueryRowContext(ctx, "SELECT VERSION(), @@GLOBAL.read_only").Scan(&version, &readOnly)
+	return version, readOnly, err
+}
+
+// tx is one try of a write transaction.
+type tx struct {
+	*sql.Tx
+	ctx   context.Context
+	shape *tableShape
+	count *int
+}
+
+// exec runs a statement that writes.
+func (t *tx) exec(query string, args ...any) (sql.Result, error) {
+	*t.count++
+	return t.ExecContext(t.ctx, query, args...)
+}
+
+// insert runs a statement and returns the id that the server gave.
+func (t *tx) insert(query string, args ...any) (int64, error) {
+	res, err := t.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+// change runs a statement and returns how many rows it found.
+func (t *tx) change(query string, args ...any) (int64, error) {
+	res, err := t.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *tx) row(query string, args ...any) *sql.Row { return t.QueryRowContext(t.ctx, query, args...) }
+
+// write is the one way into the database for whatever changes it. It runs fn in a READ COMMITTED
+// transaction, and runs it again, whole, for as long as ctx lets it, when
+//
+//   - the server says that it did not take place (deadlock; read-only: the gate then knows where to),
+//   - the connection was lost before COMMIT was sent, or could not be had,
+//   - it was lost with COMMIT under way: fn then meets its own operation's row, or does it now. The
+//     old session may still be at its COMMIT: the second INSERT of the operation id waits for it.
+//
+// So fn must insert its operation id, or change nothing by being run twice; it must not write
+// anywhere else. It returns the epoch of the writer that took it.
+func (s *Store) write(ctx context.Context, fn func(t *tx) error) (epoch uint64, err error) {
+	start := time.Now()
+	for try := 0; ; try++ {
+		epoch, statements, err := s.once(ctx, fn)
+		if err == nil {
+			s.meter.wrote(epoch, time.Since(start), statements)
+			return epoch, nil
+		}
+		var r *Refusal
+		if errors.As(err, &r) {
+			return epoch, err
+		}
+		switch c := classify(err); {
+		case ended(ctx):
+			s.meter.gaveUp()
+			s.log.Warn().Err(err).Int("tries", try+1).Dur("took", time.Since(start)).Msg("a write was given up")
+			return epoch, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case c == callers:
+			return epoch, err
+		case c == elsewhere && !s.reallyReadOnly(ctx, err):
+			return epoch, err
+		case c == shape:
+			if s.reshape(ctx) == nil && try >= shapeTries {
+				return epoch, err
+			}
+		}
+		s.meter.retried()
+		if try == 3 {
+			s.log.Warn().Err(err).Dur("waited", time.Since(start)).Msg("a write is being tried again")
+		}
+		if err := pause(ctx, try); err != nil {
+			s.meter.gaveUp()
+			return epoch, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, fn func(t *tx) error) (epoch uint64, statements int, err error) {
+	pass, err := s.gate.Enter(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer pass.Leave()
+	shape, err := s.currentShape(ctx)
+	if err != nil {
+		return pass.Epoch, 0, err
+	}
+	begun, err := pass.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return pass.Epoch, 0, err
+	}
+	// After a COMMIT there is nothing to roll back. After anything else the transaction stays open in
+	// the server until this.
+	defer func() { _ = begun.Rollback() }()
+	if err := fn(&tx{Tx: begun, ctx: ctx, shape: shape, count: &statements}); err != nil {
+		return pass.Epoch, statements, err
+	}
+	// Not begun.Commit, which no context ends: a server whose disk is full answers no COMMIT.
+	_, err = begun.ExecContext(ctx, "COMMIT")
+	return pass.Epoch, statements, err
+}
+
+// reallyReadOnly asks the server: error 1290 also tells of options that no waiting mends.
+func (s *Store) reallyReadOnly(ctx context.Context, err error) bool {
+	var my *mysql.MySQLError
+	if !errors.As(err, &my) || my.Number != erOptionPrevents {
+		return true
+	}
+	pass, enterErr := s.gate.Enter(ctx)
+	if enterErr != nil {
+		return true
+	}
+	defer pass.Leave()
+	var on bool
+	if err := pass.DB.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&on); err != nil {
+		return true // not known: the next try tells
+	}
+	// Off by now: it was on, and has been lifted in between; or it is another option's error, which
+	// the next try gets again. The message names the option.
+	return on || containsReadOnly(my.Message)
+}
+
+// read runs a query's function on the reader, again if the connection was lost or the tables changed.
+func (s *Store) read(ctx context.Context, fn func(db *sql.DB) error) error {
+	for try := 0; ; try++ {
+		err := fn(s.gate.Reader())
+		var r *Refusal
+		if err == nil || errors.As(err, &r) || errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		switch c := classify(err); {
+		case ended(ctx):
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case c == callers:
+			return err
+		case c == shape:
+			if s.reshape(ctx) == nil && try >= shapeTries {
+				return err
+			}
+		}
+		if err := pause(ctx, try); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+}
+
+// pause waits before the next try: 10 ms and doubling up to 500 ms, half of it by chance.
+func pause(ctx context.Context, try int) error {
+	d := min(10*time.Millisecond<<min(try, 6), 500*time.Millisecond)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d/2 + rand.N(d/2)):
+		return nil
+	}
+}

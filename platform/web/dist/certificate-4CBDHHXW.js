@@ -1,0 +1,1 @@
+import{m as i}from"./chunk-TTIQBOQ5.js";import"./chunk-JAQUXQSI.js";import"./chunk-L3A2KVHQ.js";for(let t of document.querySelectorAll("svg [data-fit]")){let e=Number(t.dataset.fit),n=parseFloat(getComputedStyle(t).fontSize),o=t.getComputedTextLength();o>e&&(t.style.fontSize=`${n*e/o}px`)}i("#print").addEventListener("click",()=>print());

@@ -1,0 +1,1 @@
+import{d as o}from"./chunk-JAQUXQSI.js";import{g as t,h as r}from"./chunk-L3A2KVHQ.js";function a(e){return e===void 0?"none":e<20?"tried":e<30?"solved":"best"}var u=e=>t("teach.rating_"+e),c=e=>e.name||`${t("common.guest")} ${r(e.id)}`,p=()=>o("/api/curriculum").then(({scripts:e})=>new Map(e.map(n=>[n.name,n.title])),()=>new Map);export{a,u as b,c,p as d};

@@ -1,0 +1,15 @@
+import{b as i,c as m}from"./chunk-HZAEIERO.js";import{g as r}from"./chunk-L3A2KVHQ.js";var{javascriptGenerator:a}=m,o={start:"#d9480f",move:"#2f6fdb",loop:"#7a45c9",logic:"#1b7f5c",pen:"#b4307a"},h={red:"#d62839",orange:"#f07f13",yellow:"#f2b705",green:"#2b9a5b",blue:"#2667d9",purple:"#7a45c9",black:"#221c3a"},z=e=>r(e).replace(/\{(\d)\}/g,(t,n)=>`%${Number(n)+1}`),l=(e,t,n=[])=>({message0:z(e),args0:n,colour:t,previousStatement:null,nextStatement:null,inputsInline:!0}),s={message1:"%1",args1:[{type:"input_statement",name:"DO"}]},c=(e,t,n,d)=>({type:"field_number",name:e,value:t,min:n,max:d,precision:1}),p=(e,t)=>({type:"field_dropdown",name:e,options:t}),_=e=>"data:image/svg+xml,"+encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24"><circle cx="12" cy="12" r="10" fill="${e}" stroke="#fff" stroke-width="2"/></svg>`);function k(){let e={when_run:{message0:r("puzzle.block_start"),colour:o.start,nextStatement:null,hat:"cap"},move:l("puzzle.block_move",o.move),left:l("puzzle.block_left",o.move),right:l("puzzle.block_right",o.move),repeat:{...l("puzzle.block_repeat",o.loop,[c("TIMES",4,1,100)]),...s},while_goal:{...l("puzzle.block_while_goal",o.loop),...s},if_path:{...l("puzzle.block_if_path",o.logic,[p("DIR",[[r("puzzle.path_ahead"),"ahead"],[r("puzzle.path_left"),"left"],[r("puzzle.path_right"),"right"]])]),...s},forward:l("puzzle.block_forward",o.move,[c("STEPS",100,1,500)]),turn:l("puzzle.block_turn",o.move,[p("DIR",[[r("puzzle.turn_right"),"right"],[r("puzzle.turn_left"),"left"]]),c("ANGLE",90,0,360)]),color:l("puzzle.block_color",o.pen,[p("COLOR",Object.entries(h).map(([t,n])=>[{src:_(n),width:24,height:24,alt:r("puzzle.color_"+t)},t]))])};i.common.defineBlocksWithJsonArray(Object.entries(e).map(([t,n])=>({type:t,...n})))}var u=(e,t)=>Number(e.getFieldValue(t))||0,f=e=>a.statementToCode(e,"DO");Object.assign(a.forBlock,{when_run:()=>"",move:()=>`move();
+`,left:()=>`turn(-90);
+`,right:()=>`turn(90);
+`,repeat(e){let t=a.nameDB_.getDistinctName("i",i.Names.NameType.VARIABLE);return`for (var ${t} = 0; ${t} < ${u(e,"TIMES")}; ${t}++) {
+${f(e)}}
+`},while_goal:e=>`while (!atGoal()) {
+${f(e)}}
+`,if_path:e=>`if (path(${JSON.stringify(e.getFieldValue("DIR"))})) {
+${f(e)}}
+`,forward:e=>`forward(${u(e,"STEPS")});
+`,turn:e=>`turn(${u(e,"ANGLE")*(e.getFieldValue("DIR")==="left"?-1:1)});
+`,color:e=>`color(${JSON.stringify(e.getFieldValue("COLOR"))});
+`});a.STATEMENT_PREFIX=`mark(%1);
+`;a.addReservedWords("mark,move,turn,path,atGoal,forward,color");function g(e){let t=e.getBlocksByType("when_run");return t.length>0?t:e.getTopBlocks(!0)}function v(e){return a.init(e),a.finish(g(e).map(t=>a.blockToCode(t)).join(`
+`))}function y(e){return g(e).flatMap(t=>t.getDescendants(!1)).filter(t=>t.type!=="when_run"&&t.isEnabled()&&!t.isShadow()).length}var x=e=>({kind:"flyoutToolbox",contents:e.map(t=>({kind:"block",type:t}))}),S={blocks:{languageVersion:0,blocks:[{type:"when_run",x:30,y:30,deletable:!1}]}};export{h as a,k as b,v as c,y as d,x as e,S as f};

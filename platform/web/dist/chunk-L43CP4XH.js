@@ -1,0 +1,1 @@
+function a(t){let e=new URLSearchParams(location.search).get("next");if(e){let n=new URL(e,location.origin);if(n.origin===location.origin)return n.pathname+n.search}return{teacher:"/teach",organiser:"/events",admin:"/admin"}[t.kind]??"/me"}export{a};

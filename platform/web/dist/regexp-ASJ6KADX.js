@@ -1,0 +1,1 @@
+onmessage=({data:c})=>{let[t,...e]=c,a;switch(t){case"split":a=e[0].split(e[1],e[2]);break;case"match":a=e[0].match(e[1]);break;case"search":a=e[0].search(e[1]);break;case"replace":a=e[0].replace(e[1],e[2]);break;case"exec":{let[s,r,l]=e;s.lastIndex=r,a=[s.exec(l),s.lastIndex];break}}postMessage(a),close()};

@@ -1,0 +1,4 @@
+// All libraries, to look through.
+import { librarySearch } from './maker/librarycards.js';
+
+librarySearch()();
