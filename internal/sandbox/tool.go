@@ -53,20 +53,25 @@ var toolSets = map[string]struct {
 	"pt-table-checksum": {perlSet, "usr/bin/pt-table-checksum"},
 	"pt-table-sync":     {perlSet, "usr/bin/pt-table-sync"},
 	"pt-archiver":       {perlSet, "usr/bin/pt-archiver"},
+	"haproxy":           {haproxySet, "usr/sbin/haproxy"},
+	"chromium":          {chromiumSet, "usr/lib/chromium/chromium-headless-shell"},
 
 	"pt-online-schema-change": {perlSet, "usr/bin/pt-online-schema-change"},
 }
 
 // FindTool returns a tool that tests and the demo use beside the servers: mysql, mysqldump,
-// mysqlbinlog, mariadb, sysbench, mydumper, myloader, pt-online-schema-change, and others of
-// percona-toolkit. The first call may download; progress hears of it.
+// mysqlbinlog, mariadb, sysbench, mydumper, myloader, pt-online-schema-change and others of
+// percona-toolkit, haproxy, and chromium. The first call may download; progress hears of it.
 func FindTool(ctx context.Context, name string, progress Progress) (Tool, error) {
 	where, ok := toolSets[name]
 	if !ok {
 		return Tool{}, fmt.Errorf("no such tool in the sandbox: %s", name)
 	}
 	root, err := where.set.unpack(ctx, progress)
-	if err == nil {
+	switch {
+	case err == nil && name == "chromium":
+		return chromium(root, where.path)
+	case err == nil:
 		return inRoot(root, where.path)
 	}
 	// Where nothing can be unpacked, such as on a Mac, the machine's own has to do.

@@ -34,6 +34,7 @@ var (
 	mariadbSet = packageSet{"mariadb", "bookworm", []string{"mariadb-server-core", "mariadb-client-core"}}
 	loadSet    = packageSet{"load", "sid", []string{"sysbench", "mydumper"}}
 	perlSet    = packageSet{"percona-toolkit", "sid", []string{"percona-toolkit"}}
+	haproxySet = packageSet{"haproxy", "bookworm", []string{"haproxy"}}
 )
 
 // key names the unpacked root. It changes with the package list, so that an old cache is not

@@ -70,11 +70,15 @@ type shared struct {
 	err    error
 }
 
-// Main runs the tests, stops the shared servers, and exits; a server that a test left behind
-// makes the run fail.
-func Main(m *testing.M) {
+// Main runs the tests, stops whatever else the package's tests share, then the shared servers, and
+// exits; a server that a test left behind makes the run fail.
+func Main(m *testing.M, stop ...func() error) {
 	code := m.Run()
-	if err := fleet.close(); err != nil {
+	var errs []error
+	for _, f := range stop {
+		errs = append(errs, f())
+	}
+	if err := errors.Join(append(errs, fleet.close())...); err != nil {
 		fmt.Fprintln(os.Stderr, "sandboxtest:", err)
 		code = max(code, 1)
 	}
