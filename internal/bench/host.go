@@ -179,9 +179,12 @@ func (h *host) checksum(ctx context.Context, database, table string) (int64, err
 }
 
 // cpu is the processor time that the server has used so far; 0 where there is no /proc.
-func (h *host) cpu() time.Duration {
+func (h *host) cpu() time.Duration { return cpuOf(h.PID()) }
+
+// cpuOf is the processor time that a process has used so far; 0 where there is no /proc.
+func cpuOf(pid int) time.Duration {
 	const perSecond = 100 // USER_HZ, on every Linux that Go runs on
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.PID()))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0
 	}
