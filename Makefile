@@ -9,7 +9,7 @@ RACE := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race,)
 .PHONY: build test race demo bench fuzz lint clean
 
 build:
-	$(GO) build -trimpath -o bin/changeover ./cmd/changeover
+	$(GO) build -trimpath -o bin/ ./cmd/changeover ./cmd/platform ./cmd/hourofcode
 
 # Packages whose tests need no server; with the race detector they take seconds.
 UNIT := ./cdc/schedule ./internal/config ./internal/control ./internal/fault

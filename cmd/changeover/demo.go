@@ -19,6 +19,7 @@ import (
 	"changeover/internal/control"
 	"changeover/internal/fault"
 	"changeover/internal/sandbox"
+	"changeover/platform/students"
 	"changeover/verify"
 )
 
@@ -32,14 +33,16 @@ func newDemoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show a whole migration on this machine, under load",
-		Long: `Demo starts a throwaway source and target, lets sysbench read and write the source without a
-pause, and migrates it meanwhile, with the same commands that you would use. Then it stops the load,
-waits until the target has everything, and compares every row of both sides.
+		Long: `Demo starts a throwaway source and target, opens a school on the source (two servers of the
+learning platform behind HAProxy, and students who click Run all the time), and migrates its database
+meanwhile, with the same commands that you would use. Then the students leave, the target gets the
+rest, every row of both sides is compared, and what each student was told is saved is looked for on
+both sides.
 
 It takes under three minutes once the servers have been downloaded, and leaves nothing behind.
 
-Exit codes: 0 both sides are equal, and the load saw no error; 1 they aren't, or it did; 2 the demo
-could not be done.`,
+Exit codes: 0 both sides are equal, and the students lost nothing; 1 they aren't, or they did; 2 the
+demo could not be done.`,
 		Example: `  changeover demo
   changeover demo --source mariadb
   changeover demo --keep        # leaves source and target running, for looking around`,
@@ -49,8 +52,8 @@ could not be done.`,
 			if d.flavor != sandbox.MySQL && d.flavor != sandbox.MariaDB {
 				return fault.New(fault.Usage, "--source is mysql or mariadb, not %q", source)
 			}
-			if d.rows < 1000 || d.rows > 10_000_000 {
-				return fault.New(fault.Usage, "--rows is 1000 to 10000000, not %d", d.rows)
+			if d.activities < 1000 || d.activities > 100_000_000 {
+				return fault.New(fault.Usage, "--activities is 1000 to 100000000, not %d", d.activities)
 			}
 			d.screen = newScreen(cmd.OutOrStdout())
 			d.download = showProgress(cmd.ErrOrStderr())
@@ -60,19 +63,17 @@ could not be done.`,
 	cmd.Flags().StringVar(&source, "source", string(sandbox.MySQL), "the source's kind: mysql or mariadb")
 	cmd.Flags().StringVar(&d.dir, "dir", demoDir, "folder for the servers; it is removed at the end")
 	cmd.Flags().BoolVar(&d.keep, "keep", false, "leave source and target running")
-	cmd.Flags().IntVar(&d.rows, "rows", 60_000, "rows in each of the eight tables")
+	cmd.Flags().IntVar(&d.activities, "activities", 300_000, "clicks on Run that the school has seen before")
 	return cmd
 }
-
-// demoTables is how many tables sysbench makes.
-const demoTables = 8
 
 // demo is one telling of the story.
 type demo struct {
 	dir    string
 	flavor sandbox.Flavor
 	keep   bool
-	rows   int
+	// activities is how large the school's largest table is at the beginning.
+	activities int
 
 	screen   *screen
 	download sandbox.Progress
@@ -80,8 +81,6 @@ type demo struct {
 	pair     *sandbox.Pair
 	cfg      *config.Config
 	self     string // this program
-	sysbench sandbox.Tool
-	access   string // sysbench's configuration
 
 	last   cdc.Status // the last one that was seen
 	maxLag time.Duration
@@ -97,21 +96,26 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.down(ctx, err)) }()
-	if err := d.prepare(ctx); err != nil {
+	s := &school{demo: d}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if err := s.found(ctx); err != nil {
 		return err
 	}
 	if err := d.plan(ctx); err != nil {
 		return err
 	}
-	load := d.newWorkload("oltp_read_write", "oltp_write_only")
-	if err := d.migrate(ctx, load); err != nil {
+	if err := d.migrate(ctx, s); err != nil {
 		return err
 	}
 	results, err := d.compare(ctx)
 	if err != nil {
 		return err
 	}
-	return d.summary(load, results)
+	clean, err := s.audit(ctx)
+	if err != nil {
+		return err
+	}
+	return d.summary(s.report, results, clean)
 }
 
 // say begins a chapter.
@@ -132,9 +136,6 @@ func (d *demo) up(ctx context.Context) error {
 	}
 	d.say("Two real servers come up: a source, and a target that refuses what Aurora MySQL refuses.")
 	var err error
-	if d.sysbench, err = sandbox.FindTool(ctx, "sysbench", d.download); err != nil {
-		return err
-	}
 	if d.pair, err = sandbox.Up(ctx, d.dir, d.flavor, d.download); err != nil {
 		return err
 	}
@@ -142,10 +143,7 @@ func (d *demo) up(ctx context.Context) error {
 	if err := errors.Join(d.smallChunks(), os.MkdirAll(d.runFiles(), 0o700)); err != nil {
 		return err
 	}
-	if d.cfg, err = config.Load(d.pair.ConfigFile()); err != nil {
-		return err
-	}
-	d.access, err = d.pair.Source.SysbenchFile(sandbox.App, d.cfg.Databases[0])
+	d.cfg, err = config.Load(d.pair.ConfigFile())
 	return err
 }
 
@@ -189,15 +187,6 @@ func lastLines(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-func (d *demo) prepare(ctx context.Context) error {
-	d.say("sysbench makes %d tables with %s rows in all on the source.", demoTables, thousands(int64(demoTables*d.rows)))
-	c, err := d.startSysbench(ctx, "oltp_write_only", io.Discard, "--threads=2", "prepare")
-	if err != nil {
-		return err
-	}
-	return c.wait()
-}
-
 func (d *demo) plan(ctx context.Context) error {
 	d.say("$ changeover plan")
 	text := &strings.Builder{}
@@ -216,12 +205,17 @@ const (
 	demoRefresh   = 500 * time.Millisecond
 )
 
-// migrate runs `changeover run` under the load until the copy is done and has been followed for a
-// while; then the load stops, and a second run brings the rest.
-func (d *demo) migrate(ctx context.Context, load *workload) error {
-	d.say("sysbench reads and writes the source from now on: %s, without a pause.", strings.Join(load.tests(), " and "))
-	load.start(ctx)
-	defer load.stop()
+// migrate runs `changeover run` under the students until the copy is done and has been followed for a
+// while; then they leave, and a second run brings the rest.
+func (d *demo) migrate(ctx context.Context, s *school) error {
+	d.say("The school opens: %d servers of the platform behind HAProxy, and students who click Run %d times a second.", schoolServers, schoolRuns)
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	d.note("http://%s", s.balancer.Addr())
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -233,15 +227,15 @@ func (d *demo) migrate(ctx context.Context, load *workload) error {
 		return err
 	}
 	defer run.stop()
-	if err := d.follow(ctx, run, load); err != nil {
+	if err := d.follow(ctx, run, s); err != nil {
 		return err
 	}
 	d.screen.settle()
 	if err := d.tamper(ctx, log); err != nil {
 		return err
 	}
-	d.say("The load stops, and the run too: a second one goes on where the first was, until both sides are proven equal.")
-	if err := errors.Join(load.stop(), run.stop()); err != nil {
+	d.say("The students leave, and the run stops: a second one goes on where the first was, until both sides are proven equal.")
+	if err := errors.Join(s.leave(), run.stop()); err != nil {
 		return err
 	}
 	d.say("$ changeover run --until verified")
@@ -263,7 +257,7 @@ func (d *demo) tamper(ctx context.Context, log io.Writer) error {
 		return err
 	}
 	defer target.Close()
-	for _, q := range []string{"UPDATE sbtest3 SET pad = 'tampered' ORDER BY id LIMIT 1", "DELETE FROM sbtest5 ORDER BY id DESC LIMIT 1"} {
+	for _, q := range []string{"UPDATE user_levels SET best_result = 99 ORDER BY user_id, script_id, level_id LIMIT 1", "DELETE FROM activities ORDER BY id LIMIT 1"} {
 		if _, err := target.ExecContext(ctx, q); err != nil {
 			return err
 		}
@@ -311,7 +305,7 @@ func (d *demo) compared(ctx context.Context, is func(verify.State) bool) error {
 }
 
 // follow shows the run until its copy has been done for a while.
-func (d *demo) follow(ctx context.Context, run *program, load *workload) error {
+func (d *demo) follow(ctx context.Context, run *program, school *school) error {
 	tick := time.NewTicker(demoRefresh)
 	defer tick.Stop()
 	var copied time.Time
@@ -321,8 +315,8 @@ func (d *demo) follow(ctx context.Context, run *program, load *workload) error {
 			return context.Cause(ctx)
 		case <-run.done:
 			return errors.Join(fmt.Errorf("changeover run ended while it should go on"), run.err)
-		case <-load.broken:
-			return load.stop()
+		case <-school.load.done:
+			return errors.Join(fmt.Errorf("the students left while they should stay\n%s", lastLines(school.lines.all(), 8)), school.load.err)
 		case <-tick.C:
 		}
 		var s cdc.Status
@@ -331,7 +325,7 @@ func (d *demo) follow(ctx context.Context, run *program, load *workload) error {
 		}
 		d.last = s
 		d.maxLag = max(d.maxLag, time.Duration(s.Stream.LagMaxMS*float64(time.Millisecond)))
-		d.show(load)
+		d.show(school)
 		if s.Phase != "streaming" {
 			continue
 		}
@@ -344,13 +338,13 @@ func (d *demo) follow(ctx context.Context, run *program, load *workload) error {
 	}
 }
 
-// show draws the load and the run's own status.
-func (d *demo) show(load *workload) {
-	text := load.text() + statusText(d.last)
-	s := d.last
-	plain := fmt.Sprintf("%5.1fs  %-9s copy %5.1f %%  %s rows/s  lag %s  stream %s changes/s  load %.0f transactions/s, %d errors",
+// show draws the students and the run's own status.
+func (d *demo) show(school *school) {
+	text := school.text() + statusText(d.last)
+	s, n := d.last, school.lines.now()
+	plain := fmt.Sprintf("%5.1fs  %-9s copy %5.1f %%  %s rows/s  lag %s  stream %s changes/s  students %.0f Runs/s, p99 %s, %d refused",
 		time.Since(d.began).Seconds(), s.Phase, s.Copy.Share*100, thousands(int64(s.Copy.RowsPerSecond)), millis(s.Stream.LagMS),
-		thousands(int64(s.Stream.ChangesPerSecond)), load.rate(), load.failed())
+		thousands(int64(s.Stream.ChangesPerSecond)), n.runs, n.p99, n.refused)
 	d.screen.redraw(text, plain)
 }
 
@@ -382,7 +376,7 @@ func (d *demo) compare(ctx context.Context) ([]verify.TableResult, error) {
 			verdict = "DIFFERENT " + r.Problem
 		}
 		d.note("%-16s %14s %14s  %-18.16s %-18.16s %s", r.Table, thousands(int64(r.Source.Rows)), thousands(int64(r.Target.Rows)),
-			r.Source.Sum, r.Target.Sum, verdict)
+			strings.ToLower(r.Source.Sum), strings.ToLower(r.Target.Sum), verdict)
 	}
 	return results, nil
 }
@@ -405,25 +399,39 @@ func demoTableNames(ctx context.Context, db *sql.DB, database string) ([]verify.
 }
 
 // summary says what came of it; anything but the promise is a "no".
-func (d *demo) summary(load *workload, results []verify.TableResult) error {
-	total := load.total()
-	equal := len(results) == demoTables && verify.Equal(results)
+func (d *demo) summary(r *students.Report, results []verify.TableResult, clean bool) error {
+	equal := len(results) > 0 && verify.Equal(results)
 	verdict := "both sides are equal"
-	if !equal {
+	switch {
+	case !equal:
 		verdict = "THE SIDES DIFFER"
+	case !clean:
+		verdict = "both sides are equal, BUT THE STUDENTS HAVE LOST SOMETHING"
+	case refused(r) > 0:
+		verdict = "both sides are equal, BUT NOT EVERYTHING WAS SAVED: " + strings.Join(r.Complaints, "; ")
 	}
 	d.say("Done: %s.", verdict)
 	d.note(`rows copied           %s
-changes streamed      %s in %s transactions, before the load stopped
+changes streamed      %s in %s transactions, while the students were there
 lag                   p99 %s, at most %s
-transactions by load  %s, with %d errors (%d deadlocks among themselves, run again)`,
+students              %s clicks on Run, %s writes acknowledged, %d retried, %d unanswered`,
 		thousands(d.last.Copy.Rows), thousands(d.last.Stream.Changes), thousands(d.last.Stream.Transactions),
 		millis(d.last.Stream.LagP99MS), millis(float64(d.maxLag)/1e6),
-		thousands(int64(total.transactions)), load.failed(), total.ignored)
-	if !equal || load.failed() > 0 {
+		thousands(int64(r.Counts.Runs)), thousands(int64(r.Counts.Acknowledged)), r.Counts.Retried, r.Counts.Unacknowledged)
+	if !equal || !clean || refused(r) > 0 {
 		return &answerNo{}
 	}
 	return nil
+}
+
+// refused counts what the students had to complain of. That their own program was late, on a machine
+// that does everything at once, is not among it.
+func refused(r *students.Report) int64 {
+	n := r.Counts.Unacknowledged + r.Counts.Stale
+	for _, times := range r.Counts.Refused {
+		n += times
+	}
+	return n
 }
 
 // runFiles is the folder that a run makes beside its configuration, unless that says otherwise.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -82,11 +81,4 @@ func (p *program) stop() error {
 // command is this program with a subcommand, on the sandbox's configuration.
 func (d *demo) command(ctx context.Context, subcommand string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, d.self, append([]string{subcommand, "-c", d.pair.ConfigFile()}, args...)...)
-}
-
-// startSysbench runs sysbench on the source as the application's account.
-func (d *demo) startSysbench(ctx context.Context, test string, out io.Writer, args ...string) (*program, error) {
-	cmd := d.sysbench.Command(ctx, append([]string{"--config-file=" + d.access, test,
-		"--tables=" + strconv.Itoa(demoTables), "--table-size=" + strconv.Itoa(d.rows)}, args...)...)
-	return d.start("sysbench "+test, out, cmd)
 }

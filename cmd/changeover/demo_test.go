@@ -13,17 +13,18 @@ import (
 	"time"
 
 	"changeover/internal/sandbox"
+	"changeover/platform/students"
 	"changeover/verify"
 )
 
-// program builds this command: the demo runs itself as a child.
+// buildChangeover builds this command and those that the demo runs beside itself.
 func buildChangeover(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "changeover")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../platform", "../hourofcode").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	return path
+	return filepath.Join(dir, "changeover")
 }
 
 // leftBehind fails if the demo's folder, or a server in it, is still there.
@@ -43,13 +44,13 @@ func TestTheDemoEndsEqualAndLeavesNothing(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "demo")
 			t.Cleanup(func() { _ = sandbox.Down(context.Background(), dir) })
-			out, err := exec.Command(program, "demo", "--rows", "2000", "--source", source, "--dir", dir).CombinedOutput()
+			out, err := exec.Command(program, "demo", "--activities", "2000", "--source", source, "--dir", dir).CombinedOutput()
 			text := string(out)
 			if err != nil {
 				t.Fatalf("demo: %v\n%s", err, text)
 			}
-			if !strings.Contains(text, "Done: both sides are equal.") || strings.Count(text, " equal\n") != demoTables {
-				t.Errorf("the demo doesn't show %d equal tables:\n%s", demoTables, text)
+			if !strings.Contains(text, "Done: both sides are equal.") || strings.Count(text, " equal\n") != schoolTables {
+				t.Errorf("the demo doesn't show %d equal tables:\n%s", schoolTables, text)
 			}
 			leftBehind(t, dir)
 		})
@@ -61,7 +62,7 @@ func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	t.Cleanup(func() { _ = sandbox.Down(context.Background(), dir) })
 	log := &waitFor{text: "$ changeover run", seen: make(chan struct{})}
-	cmd := exec.Command(program, "demo", "--rows", "2000", "--dir", dir)
+	cmd := exec.Command(program, "demo", "--activities", "2000", "--dir", dir)
 	cmd.Stdout = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -100,57 +101,45 @@ func (w *waitFor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// schoolTables is how many tables the platform has, with that of its migrations.
+const schoolTables = 20
+
 func TestADemoWhoseSidesDifferAnswersNo(t *testing.T) {
-	equal := make([]verify.TableResult, demoTables)
+	equal := make([]verify.TableResult, schoolTables)
 	for i := range equal {
 		equal[i].Equal = true
 	}
 	different := append([]verify.TableResult{}, equal...)
 	different[3].Equal = false
+	complaints := &students.Report{Counts: students.Counts{Refused: map[string]int64{"not-yours": 1}}}
 	for _, c := range []struct {
 		name    string
 		results []verify.TableResult
-		lost    int
+		report  *students.Report
+		clean   bool
 		yes     bool
 	}{
-		{"equal", equal, 0, true},
-		{"one table differs", different, 0, false},
-		{"a table is missing", equal[1:], 0, false},
-		{"the load lost a connection", equal, 1, false},
+		{"equal", equal, &students.Report{}, true, true},
+		{"one table differs", different, &students.Report{}, true, false},
+		{"no table was compared", nil, &students.Report{}, true, false},
+		{"something is lost", equal, &students.Report{}, false, false},
+		{"a write was refused", equal, complaints, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := &demo{screen: newScreen(&bytes.Buffer{}), began: time.Now()}
-			load := d.newWorkload("oltp_write_only")
-			load.lanes[0].total.reconnects = c.lost
 			var no *answerNo
-			if err := d.summary(load, c.results); (err == nil) != c.yes || !c.yes && !errors.As(err, &no) {
+			if err := d.summary(c.report, c.results, c.clean); (err == nil) != c.yes || !c.yes && !errors.As(err, &no) {
 				t.Errorf("summary returns %v", err)
 			}
 		})
 	}
 }
 
-// sysbenchSays is the output of sysbench 1.0.20, shortened.
-const sysbenchSays = `[ 1s ] thds: 2 tps: 392.23 qps: 2362.39 (r/w/o: 0.00/1575.93/786.47) lat (ms,95%): 10.09 err/s: 0.00 reconn/s: 0.00
-[ 2s ] thds: 2 tps: 496.09 qps: 2976.54 (r/w/o: 0.00/1984.36/992.18) lat (ms,95%): 7.70 err/s: 0.50 reconn/s: 0.00
-SQL statistics:
-    transactions:                        890    (444.16 per sec.)
-    ignored errors:                      1      (0.50 per sec.)
-    reconnects:                          0      (0.00 per sec.)
-`
-
-func TestSysbenchIsCountedBySecondsAndThenExactly(t *testing.T) {
-	l := &lane{}
-	out := &loadOutput{lane: l}
-	for i := range sysbenchSays { // however it arrives
-		_, _ = out.Write([]byte{sysbenchSays[i]})
-	}
-	if rate, sum := l.now(); rate != 496.09 || sum != 392+496 {
-		t.Errorf("in the round: %v/s, %d transactions", rate, sum)
-	}
-	l.round(out.text.String())
-	if _, sum := l.now(); sum != 890 || l.total != (loadTotal{transactions: 890, ignored: 1}) {
-		t.Errorf("after the round: %d transactions, %+v", sum, l.total)
+func TestTheStudentsLastLineIsShown(t *testing.T) {
+	var l loadLines
+	_, _ = l.Write([]byte("300 students\n0:05 ramp runs/s=59 asked=60 statements/s=212 p50=4.1 ms p95=9.0 ms p99=31 ms max=80 ms in-flight=3 retried=2 failed-tries=4 refused=1 late=0 stale=0\n"))
+	if got, want := l.now(), (loadLine{runs: 59, asked: 60, statements: 212, p99: "31 ms", retried: 2, refused: 1}); got != want {
+		t.Errorf("it says %+v, not %+v", got, want)
 	}
 }
 
