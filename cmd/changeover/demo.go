@@ -57,7 +57,12 @@ demo could not be done.`,
 			}
 			d.screen = newScreen(cmd.OutOrStdout())
 			d.download = showProgress(cmd.ErrOrStderr())
-			return d.run(cmd.Context())
+			err := d.run(cmd.Context())
+			if cmd.Context().Err() != nil && err != nil {
+				// The children's ends, with their exit codes, are its consequence.
+				return fmt.Errorf("%w: %v", context.Canceled, err)
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&source, "source", string(sandbox.MySQL), "the source's kind: mysql or mariadb")

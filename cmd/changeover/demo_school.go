@@ -212,14 +212,19 @@ func (s *school) leave() error {
 // close ends everything, the students without a word.
 func (s *school) close() error {
 	var errs []error
+	ended := func(err error) {
+		if err != nil { // in words only: the exit code of a child isn't the demo's
+			errs = append(errs, errors.New(err.Error()))
+		}
+	}
 	if s.load != nil && s.report == nil {
-		errs = append(errs, s.load.stop())
+		ended(s.load.stop())
 	}
 	if s.balancer != nil {
-		errs = append(errs, s.balancer.Stop(context.Background()))
+		ended(s.balancer.Stop(context.Background()))
 	}
 	for _, p := range s.servers {
-		errs = append(errs, p.stop())
+		ended(p.stop())
 	}
 	return errors.Join(errs...)
 }

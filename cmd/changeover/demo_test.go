@@ -59,9 +59,15 @@ func TestTheDemoEndsEqualAndLeavesNothing(t *testing.T) {
 
 func TestAnInterruptedDemoLeavesNothing(t *testing.T) {
 	program := buildChangeover(t)
+	for _, moment := range []string{"$ platform migrate && platform seed", "$ changeover run"} {
+		t.Run(moment, func(t *testing.T) { interrupt(t, program, moment) })
+	}
+}
+
+func interrupt(t *testing.T, program, moment string) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	t.Cleanup(func() { _ = sandbox.Down(context.Background(), dir) })
-	log := &waitFor{text: "$ changeover run", seen: make(chan struct{})}
+	log := &waitFor{text: moment, seen: make(chan struct{})}
 	cmd := exec.Command(program, "demo", "--activities", "2000", "--dir", dir)
 	cmd.Stdout = log
 	if err := cmd.Start(); err != nil {

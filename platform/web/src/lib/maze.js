@@ -6,6 +6,7 @@ const CELL = 50;
 const DIRECTIONS = [['N', 0, -1], ['E', 1, 0], ['S', 0, 1], ['W', -1, 0]];
 const NAMES = ['north', 'east', 'south', 'west'];
 const MOST_ACTIONS = 300; // a longer walk is one without an end
+const LEISURELY = 50; // actions, after which the robot hurries
 
 export class Maze {
   constructor(definition) {
@@ -86,7 +87,8 @@ export class Maze {
   async #glide(to, angle) {
     const from = { ...this.at, angle: this.angle };
     this.angle = angle;
-    await animate(260, (part) => this.#place(
+    // A long walk is most likely one in a circle: nobody has to watch all of it.
+    await animate(this.actions > LEISURELY ? 50 : 260, (part) => this.#place(
       from.x + (to.x - from.x) * part, from.y + (to.y - from.y) * part, from.angle + (angle - from.angle) * part));
   }
 

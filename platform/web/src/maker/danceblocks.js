@@ -130,7 +130,7 @@ export const firstDance = () => ({
         simple('show', { WHO: 'robot', PLACE: 'right' }),
         simple('keep', { WHO: 'cat', MOVE: 'slide' }),
       ) } } },
-      { type: 'dance_every', x: 30, y: 380, fields: { N: 4 }, inputs: { DO: { block: simple('once', { WHO: 'all', MOVE: 'any' }) } } },
+      { type: 'dance_every', x: 30, y: 470, fields: { N: 4 }, inputs: { DO: { block: simple('once', { WHO: 'all', MOVE: 'any' }) } } },
     ],
   },
 });
