@@ -12,7 +12,7 @@ build:
 	$(GO) build -trimpath -o bin/ ./cmd/changeover ./cmd/platform ./cmd/hourofcode
 
 # Packages whose tests need no server; with the race detector they take seconds.
-UNIT := ./cdc/schedule ./internal/config ./internal/control ./internal/fault
+UNIT := ./cdc/schedule ./internal/config ./internal/control ./internal/fault ./platform/assets ./platform/curriculum ./platform/students/ledger
 
 test:
 	@$(if $(RACE),,echo "no C compiler: testing without -race")

@@ -219,6 +219,26 @@ func write[T interface{ id() string }](s *Server, w http.ResponseWriter, r *http
 	return user, op, err
 }
 
+// writeTo is the beginning of a write to the project that the path names.
+func writeTo[T interface{ id() string }](s *Server, w http.ResponseWriter, r *http.Request, limit int64, v *T) (store.User, uuid.UUID, store.Op, error) {
+	user, op, err := write(s, w, r, limit, v)
+	if err != nil {
+		return user, uuid.UUID{}, op, err
+	}
+	id, err := pathUUID(r)
+	return user, id, op, err
+}
+
+// visitor is who looks at the project that the path names: anybody.
+func (s *Server) visitor(r *http.Request) (store.User, uuid.UUID, error) {
+	id, err := pathUUID(r)
+	if err != nil {
+		return store.User{}, id, err
+	}
+	user, err := s.anybody(r)
+	return user, id, err
+}
+
 func setSession(w http.ResponseWriter, r *http.Request, t store.Token) {
 	http.SetCookie(w, &http.Cookie{Name: cookie, Value: t.String(), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", MaxAge: 365 * 24 * 60 * 60})

@@ -18,11 +18,7 @@ func (s *Server) dataRoutes(mux *http.ServeMux) {
 }
 
 func (s *Server) dataTables(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -34,11 +30,7 @@ func (s *Server) dataTables(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) dataRecords(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -54,11 +46,7 @@ func (s *Server) newRecord(w http.ResponseWriter, r *http.Request) error {
 		operation
 		Value json.RawMessage `json:"value"`
 	}
-	user, op, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, op, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -75,11 +63,7 @@ func (s *Server) saveRecord(w http.ResponseWriter, r *http.Request) error {
 		Version uint32          `json:"version"`
 		Value   json.RawMessage `json:"value"`
 	}
-	user, op, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, op, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -96,11 +80,7 @@ func (s *Server) saveRecord(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) deleteRecord(w http.ResponseWriter, r *http.Request) error {
 	var in operation
-	user, _, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, _, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -116,11 +96,7 @@ func (s *Server) deleteRecord(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) pairs(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -136,11 +112,7 @@ func (s *Server) pairs(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) pair(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -156,11 +128,7 @@ func (s *Server) setPair(w http.ResponseWriter, r *http.Request) error {
 		operation
 		Value json.RawMessage `json:"value"`
 	}
-	user, op, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, op, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -173,11 +141,7 @@ func (s *Server) setPair(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) deletePair(w http.ResponseWriter, r *http.Request) error {
 	var in operation
-	user, _, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, _, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}

@@ -71,11 +71,7 @@ func (s *Server) projects(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) project(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -94,11 +90,7 @@ func (s *Server) saveProject(w http.ResponseWriter, r *http.Request) error {
 		Source  json.RawMessage `json:"source"`
 		Shared  bool            `json:"shared"`
 	}
-	user, op, err := write(s, w, r, projectLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, op, err := writeTo(s, w, r, projectLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -111,11 +103,7 @@ func (s *Server) saveProject(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) deleteProject(w http.ResponseWriter, r *http.Request) error {
 	var in operation
-	user, _, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, _, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -165,11 +153,7 @@ func (s *Server) remix(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listAssets(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -181,11 +165,7 @@ func (s *Server) listAssets(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
@@ -266,11 +246,7 @@ func (s *Server) putAsset(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) deleteAsset(w http.ResponseWriter, r *http.Request) error {
 	var in operation
-	user, _, err := write(s, w, r, bodyLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, _, err := writeTo(s, w, r, bodyLimit, &in)
 	if err != nil {
 		return err
 	}
@@ -290,11 +266,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 		Source      string   `json:"source"`
 		Functions   []string `json:"functions"`
 	}
-	user, op, err := write(s, w, r, libraryLimit, &in)
-	if err != nil {
-		return err
-	}
-	id, err := pathUUID(r)
+	user, id, op, err := writeTo(s, w, r, libraryLimit, &in)
 	if err != nil {
 		return err
 	}

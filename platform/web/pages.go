@@ -232,11 +232,7 @@ func (s *Server) newProjectPage(kind string) handler {
 }
 
 func (s *Server) projectPage(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathUUID(r)
-	if err != nil {
-		return err
-	}
-	user, err := s.anybody(r)
+	user, id, err := s.visitor(r)
 	if err != nil {
 		return err
 	}
