@@ -28,7 +28,7 @@ func seedCommand(open func(context.Context) (*sql.DB, error)) *cobra.Command {
 With --students or --activities it also makes a school to try things out on: students and teachers in
 sections, guests of the Hour of Code, what all of them ran, their projects, events. What it writes is
 consistent, and the same for the same options. It needs a database in which nobody is yet; it is quick
-with an empty one: a million activities take half a minute on a laptop.
+with an empty one: a million activities take about twenty seconds on two cores.
 
 With --password-file, everybody but the guests can sign in with the password in that file: admin,
 teacher-1 …, student-1 …, organiser-1 …. Without it nobody can.`,

@@ -163,8 +163,8 @@ func (b *Balancer) Reload(ctx context.Context, servers []Server) error {
 	return nil
 }
 
-// Stop ends HAProxy: what is under way is answered until ctx ends, then it is killed. Nothing of it
-// is left.
+// Stop ends HAProxy: what is under way is answered until ctx ends, then it is killed. Browsers whose
+// connections are idle may send one more request on them, for ten seconds. Nothing of it is left.
 func (b *Balancer) Stop(ctx context.Context) error {
 	all := append(b.proc.old, b.proc)
 	for _, p := range all {

@@ -155,6 +155,19 @@ func TestRequestsAreSpread(t *testing.T) {
 	}
 }
 
+func TestAServersFiguresAreNotForEverybody(t *testing.T) {
+	a := newOrigin(t, "a")
+	b := start(t, a)
+	res, err := browser(t).Get(b.URL() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusNotFound || a.got.Load() > 0 {
+		t.Errorf("/metrics is answered with %d, %d requests came through", res.StatusCode, a.got.Load())
+	}
+}
+
 // traffic sends requests of both kinds until it is stopped, and tells of every one that failed.
 func traffic(t *testing.T, url string) (stop func()) {
 	var wg sync.WaitGroup
