@@ -42,6 +42,7 @@ func (r *reader) check(c *Config) {
 		r.bad("cutover.hold", "is %s; it must be 100ms to 1s", c.Cutover.Hold)
 	}
 	oneOf(r, "cutover.fence", c.Cutover.Fence, FenceAuto, FenceReadOnly, FenceAccounts)
+	r.checkHooks(c.Cutover.Hooks)
 	r.checkBus(c.Bus)
 	r.checkListen("listen", c.Listen)
 }
@@ -142,23 +143,42 @@ func (r *reader) checkPatterns(path string, patterns, databases []string) {
 	}
 }
 
+// checkHooks sees to what an entry must have; what is in it is the hook's own to check.
+func (r *reader) checkHooks(all []Hook) {
+	for i, h := range all {
+		at := fmt.Sprintf("cutover.hooks[%d]", i)
+		if h.Name == "" {
+			r.bad(at+".name", "is missing")
+		}
+		if (len(h.Exec) > 0) == (h.HAProxy != HAProxy{}) {
+			r.bad(at, "must have either exec or haproxy")
+		}
+	}
+}
+
 func (r *reader) checkBus(b Bus) {
 	if b.Listen != "" && b.URL != "" {
 		r.bad("bus.url", "and bus.listen are both set; keep one")
 	}
-	if b.Listen != "" && r.checkListen("bus.listen", b.Listen) && !loopback(b.Listen) {
-		r.bad("bus.listen", "is %q; the embedded bus listens on loopback only, name a cluster with bus.url", b.Listen)
+	guarded := b.TLS.Cert != "" && b.NKeyFile != "" && len(b.NKeys) > 0
+	if b.Listen != "" && r.checkListen("bus.listen", b.Listen) && !loopback(b.Listen) && !guarded {
+		r.bad("bus.listen", "is %q; beyond loopback the bus needs bus.tls.cert and key, bus.nkey_file, and the gates' public keys in bus.nkeys", b.Listen)
+	}
+	if (b.TLS.Cert == "") != (b.TLS.Key == "") {
+		r.bad("bus.tls.cert", "and bus.tls.key go together")
 	}
 	if b.URL == "" {
 		return
 	}
-	u, err := url.Parse(b.URL)
-	if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
-		r.bad("bus.url", "must be nats://host:port or tls://host:port")
-		return
-	}
-	if u.User != nil {
-		r.bad("bus.url", "must not carry a password; secrets come from files or the environment")
+	for one := range strings.SplitSeq(b.URL, ",") { // a cluster's servers
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || u.Host == "" || (u.Scheme != "nats" && u.Scheme != "tls") {
+			r.bad("bus.url", "must be nats://host:port or tls://host:port; several of a cluster have commas between")
+			return
+		}
+		if u.User != nil {
+			r.bad("bus.url", "must not carry a password; secrets come from files or the environment")
+		}
 	}
 }
 

@@ -107,12 +107,45 @@ const (
 type Cutover struct {
 	Hold  time.Duration `yaml:"hold"` // 100ms to 1s
 	Fence Fence         `yaml:"fence"`
+	// Operators are accounts, user@host, that may pass a fence: people, not applications.
+	Operators []string `yaml:"operators"`
+	Hooks     []Hook   `yaml:"hooks"`
+}
+
+// Hook is an endpoint that is not a gate and takes part in a cutover: docs/hooks.md.
+type Hook struct {
+	Name        string        `yaml:"name"`
+	Timeout     time.Duration `yaml:"timeout"`     // of one step; 0: 2s
+	Exec        []string      `yaml:"exec"`        // program and arguments; excludes HAProxy
+	Holds       bool          `yaml:"holds"`       // what comes while it holds waits
+	Environment []string      `yaml:"environment"` // names of variables that exec gets beside its own
+	HAProxy     HAProxy       `yaml:"haproxy"`
+}
+
+// HAProxy is a backend of a HAProxy in TCP mode before the servers.
+type HAProxy struct {
+	Socket  string `yaml:"socket"` // of its runtime API: a path, or host:port
+	Backend string `yaml:"backend"`
+	Source  string `yaml:"source"` // the server in the backend that is the source
+	Target  string `yaml:"target"`
+	Map     string `yaml:"map"` // of the frontend, by which it holds; empty: it can't hold
 }
 
 // Bus is where gates hear of a cutover: an embedded server's address, or a cluster's URL.
 type Bus struct {
-	Listen string `yaml:"listen"` // host:port, loopback
-	URL    string `yaml:"url"`    // nats:// or tls://; excludes Listen
+	Listen    string   `yaml:"listen"`    // host:port; not on loopback only with TLS and nkeys
+	Advertise string   `yaml:"advertise"` // host or host:port by which gates find it, if not that of Listen
+	URL       string   `yaml:"url"`       // nats:// or tls://; excludes Listen
+	TLS       BusTLS   `yaml:"tls"`
+	NKeyFile  string   `yaml:"nkey_file"` // the coordinator's seed
+	NKeys     []string `yaml:"nkeys"`     // public keys that may join the embedded server
+}
+
+// BusTLS are PEM files: the embedded server's certificate, and whom to trust.
+type BusTLS struct {
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // Defaults is what holds for every key that a file leaves out.
@@ -175,6 +208,7 @@ func (c *Config) resolve() {
 		&c.StateDir,
 		&c.Source.PasswordFile, &c.Source.TLS.CA, &c.Source.TLS.Cert, &c.Source.TLS.Key,
 		&c.Target.PasswordFile, &c.Target.TLS.CA, &c.Target.TLS.Cert, &c.Target.TLS.Key,
+		&c.Bus.TLS.CA, &c.Bus.TLS.Cert, &c.Bus.TLS.Key, &c.Bus.NKeyFile,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)

@@ -93,7 +93,7 @@ func TestUnknownKeysComeWithLineAndNearestKey(t *testing.T) {
 		"with a dash":            {good + "state-dir: x\n", []string{`:5: unknown key "state-dir"; did you mean "state_dir"?`}},
 		"in the wrong place":     {good + "memory: 64MiB\n", []string{`:5: unknown key "memory"; did you mean apply.memory?`}},
 		"in several places":      {good + "workers: 4\n", []string{`did you mean copy.workers or apply.workers?`}},
-		"unlike anything":        {good + "bus: {zzzzzzzzzzz: 1}\n", []string{`known keys here: listen, url`}},
+		"unlike anything":        {good + "bus: {zzzzzzzzzzz: 1}\n", []string{`known keys here: listen, advertise, url`}},
 		"a password in the file": {strings.Replace(good, "password_env: TARGET_PW", "password: hunter2", 1), []string{`unknown key "target.password"`}},
 		"several at once":        {good + "aply: {}\ncopy: {chnk: 1MiB}\n", []string{`:5: unknown key "aply"`, `:6: unknown key "copy.chnk"`}},
 	}
@@ -150,7 +150,7 @@ func TestImpossibleValuesAreErrorsWithTheirLine(t *testing.T) {
 		"hold without a unit":       {good + "cutover: {hold: 2}\n", `"2" is not a duration`},
 		"fence":                     {good + "cutover: {fence: barbed}\n", "cutover.fence is \"barbed\""},
 		"definers":                  {good + "definers: {missing: drop}\n", "definers.missing is \"drop\""},
-		"bus on the network":        {good + "bus: {listen: '0.0.0.0:4222'}\n", "bus.listen is \"0.0.0.0:4222\"; the embedded bus listens on loopback only"},
+		"bus on the network":        {good + "bus: {listen: '0.0.0.0:4222'}\n", "bus.listen is \"0.0.0.0:4222\"; beyond loopback the bus needs bus.tls.cert"},
 		"bus twice":                 {good + "bus: {listen: '127.0.0.1:1', url: 'nats://x:1'}\n", "both set"},
 		"bus with a password":       {good + "bus: {url: 'nats://u:hunter2@x:1'}\n", "bus.url must not carry a password"},
 		"bus with another scheme":   {good + "bus: {url: 'http://x:1'}\n", "bus.url must be nats://"},

@@ -1,7 +1,8 @@
 package fault
 
 // The rooms: 10xx configuration and connecting, 12xx what plan finds on the source, 13xx on the
-// target, 14xx the stream, 15xx snapshot, 16xx apply, 17xx state and leases, 18xx the sandbox, 19xx verify.
+// target, 14xx the stream, 15xx snapshot, 16xx apply, 17xx state and leases, 18xx the sandbox, 19xx verify,
+// 20xx the cutover.
 const (
 	Config            Code = 1001
 	ConfigUnknown     Code = 1002
@@ -99,6 +100,53 @@ const (
 	VerifyReplica     Code = 1911
 	VerifyPoint       Code = 1912
 	VerifyStopped     Code = 1913
+	AttemptUnderWay   Code = 2001
+	NotReady          Code = 2002
+	HoldBudget        Code = 2003
+	FenceLeaks        Code = 2004
+	ProofIncomplete   Code = 2005
+	NothingToDo       Code = 2006
+	RouteSwapped      Code = 2007
+	Confirm           Code = 2008
+	StillNamed        Code = 2009
+	FenceBlocked      Code = 2010
+	FenceShared       Code = 2011
+	FencePrivilege    Code = 2012
+	FenceAccount      Code = 2013
+	FenceRoutine      Code = 2014
+	FenceEvent        Code = 2015
+	FenceXA           Code = 2016
+	FenceChannel      Code = 2017
+	FenceBinlog       Code = 2018
+	FenceFound        Code = 2019
+	FenceKill         Code = 2020
+	FenceOwn          Code = 2021
+	FenceProbe        Code = 2022
+	FenceOpen         Code = 2023
+	FenceCross        Code = 2024
+	BusListen         Code = 2030
+	BusOpen           Code = 2031
+	BusConnect        Code = 2032
+	GateInside        Code = 2033
+	GateSilent        Code = 2034
+	BusOvertaken      Code = 2035
+	BusKey            Code = 2036
+	BusAddress        Code = 2037
+	HookConfig        Code = 2040
+	HookFailed        Code = 2041
+	HookTimeout       Code = 2042
+	HookHAProxy       Code = 2043
+	ObjectsBlocked    Code = 2050
+	ObjectsChanged    Code = 2051
+	ObjectsState      Code = 2053
+	ObjectsScheduler  Code = 2054
+	ObjectsLeft       Code = 2055
+	ObjectsDefiner    Code = 2056
+	ObjectsEvent      Code = 2057
+	ReturnNotArmed    Code = 2060
+	ReturnTables      Code = 2061
+	Stray             Code = 2063
+	WatchmanGone      Code = 2064
 )
 
 // Catalogue lists every fault, in the order of the codes.
@@ -389,4 +437,145 @@ var Catalogue = []Entry{
 	{VerifyStopped, "a replica was stopped and can't be started again",
 		"\"changeover verify --consistent\" stops applying on the target for a moment, and starts it again whatever happens. This time that failed.",
 		"On the target: START REPLICA SQL_THREAD (MariaDB: START SLAVE), and look at its status."},
+	{AttemptUnderWay, "an attempt is under way",
+		"One migration makes one attempt at a time.",
+		"Wait for its end: changeover status shows it, changeover history what came of it."},
+	{NotReady, "the attempt was refused before anything was touched",
+		"Something would have stopped it while the application's writes were held.",
+		"The reasons are all listed. What passes by itself is waited for with --wait 5m."},
+	{HoldBudget, "the hold took longer than its budget",
+		"A step did not end in time: the text names it and what it waited for. Everything was undone.",
+		"Try again at a quieter moment, or let cutover.hold be longer (1s at most)."},
+	{FenceLeaks, "the fence does not hold",
+		"A write that should have been refused was not, or was refused with another error than the fence's own. Everything was undone.",
+		"Look who lifted read_only meanwhile, and whether the account of the probe has been given more than it should have."},
+	{ProofIncomplete, "not every row is proven equal",
+		"Behind the fence something was still different, or was not compared. Everything was undone.",
+		"changeover verify shows the rows, changeover verify --repair mends them. Then try again."},
+	{NothingToDo, "there is nothing to pass",
+		"The role is where it was asked to go, or this run can't pass it.",
+		"changeover route shows who the writer is."},
+	{RouteSwapped, "source and target have changed places in the configuration",
+		"The route row on a server says for good which side it is, whoever is the writer.",
+		"Name the servers as when the migration began: the role is passed by cutover and rollback, not by the file."},
+	{Confirm, "the migration's name is asked for",
+		"Passing the writer role is confirmed by naming the migration.",
+		"Say --confirm NAME."},
+	{StillNamed, "a gate's configuration still names the old writer first",
+		"Without route rows an application server goes where its configuration says.",
+		"Let every application's configuration name the new writer first, restart them one by one, and try again."},
+	{FenceBlocked, "a statement is in the way of the fence",
+		"The fence waits for every write statement, DDL and table lock that runs, and every write of the server waits behind it meanwhile. It was ended after 150 ms, so that nobody waits for longer.",
+		"Wait until the statement that is named has ended, or end it (KILL), and try again. Jobs and backups with long statements are better paused for the cutover."},
+	{FenceShared, "the server is not this migration's alone",
+		"A fence for the whole server would stop the others, too: it holds their databases, or is the writer of another migration.",
+		"Let cutover.fence be auto or accounts: then the accounts that write this migration's databases are locked, and nobody else is."},
+	{FencePrivilege, "the account can't raise the fence",
+		"It lacks a privilege that the fence, or lifting it, takes.",
+		"Grant what is named to Changeover's account on that server."},
+	{FenceAccount, "an account writes behind the fence",
+		"It has a privilege that the fence does not bind, itself or by a role, or can't be locked. While it is connected its writes may be lost: they reach the old writer after its last position was read.",
+		"Take the privilege (or the role) from the account, or end its sessions for the time of the cutover. An account of an administrator who knows what is going on can be named in cutover.operators."},
+	{FenceRoutine, "a routine writes behind the fence",
+		"It runs with the rights of its definer (SQL SECURITY DEFINER), whom the fence does not bind, whoever calls it.",
+		"Give the routine a definer without that privilege, or SQL SECURITY INVOKER, or take EXECUTE from those who call it."},
+	{FenceEvent, "events can't be stopped",
+		"An event that goes on behind the fence writes to the old writer, and the new one has it too.",
+		"Grant EVENT on its database to Changeover's account and, where the definer is another account, the privilege for definers (SET_ANY_DEFINER, SET_USER_ID or SUPER; MariaDB: SET USER). One that is running: wait until it has ended."},
+	{FenceXA, "distributed transactions (XA) are open",
+		"Their PREPARE and COMMIT pass read_only.",
+		"Let the transaction manager finish them (XA RECOVER lists the prepared ones) and keep it from beginning new ones during the cutover."},
+	{FenceChannel, "the server gets writes from other servers",
+		"A replication channel into it, or the other members of its cluster, write behind the fence.",
+		"Stop the channel (STOP REPLICA; MariaDB: STOP ALL SLAVES). Of a cluster make one member the only one that is written to, and migrate from there with the others stopped."},
+	{FenceBinlog, "the binlog leaves writes out",
+		"binlog_do_db or binlog_ignore_db hides this migration's databases, so the last position proves nothing.",
+		"Remove the filter from the server's configuration and restart it."},
+	{FenceFound, "the server refuses writes already",
+		"read_only is set, and not by this migration.",
+		"Find out who set it and why. If it is a leftover: SET GLOBAL read_only = 0."},
+	{FenceKill, "a session can't be ended",
+		"The account fence ends the sessions of the accounts that it locks. Sessions of accounts with SYSTEM_USER can only be ended by one that has it too.",
+		"Grant CONNECTION_ADMIN (and SYSTEM_USER where the application's account has it) to Changeover's account, or end the session by hand."},
+	{FenceOwn, "Changeover and the application use accounts of one name",
+		"The process list shows names, not accounts: the sessions of one can't be told from those of the other.",
+		"Give Changeover an account with a name of its own."},
+	{FenceProbe, "the probe can't write",
+		"An account of its own writes a row before the fence, is refused behind it, and writes again after it: so it is known that the fence stands.",
+		"The text says what is in the way. Changeover's account needs CREATE USER, and SELECT, INSERT and UPDATE on `_changeover` with GRANT OPTION."},
+	{FenceOpen, "the target is open to writes until the cutover",
+		"Nothing on this server refuses an application's writes and lets its connections in: read_only can't be set, or others use the server too.",
+		"Don't let an application write there: its gates won't. On Aurora 3.06 and later mysql.rds_set_read_only does it."},
+	{FenceCross, "objects of other databases write into this migration's",
+		"A view, routine, trigger or event elsewhere on the server names one of its databases. Accounts that may not write there get there by it.",
+		"Drop or disable it for the time of the cutover, or move its database along."},
+	{BusListen, "the bus can't listen",
+		"Its address is in use, mostly by another run on this machine, or does not belong to this machine; or bus.listen names all addresses and not the one by which gates find it.",
+		"Give this migration a bus.listen of its own (port 0 takes a free one), or name a cluster with bus.url."},
+	{BusOpen, "the bus would be open to strangers",
+		"Who may send orders on the bus can hold every write of the application. Off loopback it is encrypted, and each end shows an nkey; this end lacks one or both.",
+		"Give both ends TLS and an nkey (docs/bus.md), or let the bus listen on 127.0.0.1 where all gates are on this machine."},
+	{BusConnect, "the bus can't be reached",
+		"Nothing listens at its address, a firewall drops the packets, or the server refuses this end: another certificate, an nkey or a token that it does not know.",
+		"Check the address (that of the embedded bus is in the route row), certificate and nkey. Gates do without a bus: they follow the route rows, and meet the fence."},
+	{GateInside, "write transactions did not end in time",
+		"A hold lets what is inside come to its end. What is named here was still inside when the time for that was over.",
+		"Make it shorter, or let the cutover cancel it with --cancel-long. Everything was undone; try again when it has ended."},
+	{GateSilent, "a gate does not answer",
+		"It was there within the last seconds, and now says nothing: its process has no CPU, was stopped or killed, or is cut off. Its writes can't be held.",
+		"See to the process that is named. One that has ended is forgotten after 3 s."},
+	{BusOvertaken, "another coordinator holds the gates",
+		"A gate knows an attempt with a higher number than this one's. Gates follow the highest.",
+		"Look at changeover history: only one process should run this migration."},
+	{BusKey, "the bus's nkey can't be read or written",
+		"The file is missing, not readable, or holds no seed of a user's nkey (it begins with SU).",
+		"Name the right file, mode 0600, or make a new key (docs/bus.md)."},
+	{BusAddress, "the bus's address can't be used",
+		"It is not nats://host:port or tls://host:port (several of one cluster with commas between), or the migration's name does not fit into a subject.",
+		"Correct bus.url, or what the route row has."},
+	{HookConfig, "an endpoint's hook can't work",
+		"An entry of cutover.hooks is wrong, its program is not there, or the HAProxy that it names has no such servers, or not exactly one of them in maintenance.",
+		"Mend what the text names (docs/hooks.md) and ask again with \"changeover plan\"."},
+	{HookFailed, "an endpoint's hook said no",
+		"Its script ended with an exit code other than 0. Before commit the cutover is undone; after it the endpoint may still lead to the old writer, which refuses writes.",
+		"The text has the script's last words. Mend it; after commit, run it by hand with CHANGEOVER_STEP=flip and then release."},
+	{HookTimeout, "an endpoint's hook did not end in time",
+		"Its script was killed, with all that it had started. A hold must be short, so its hooks must be.",
+		"Make the script quicker: let it start what takes long and not wait for it. Or raise the hook's timeout."},
+	{HookHAProxy, "HAProxy did not do a step",
+		"Its runtime API does not answer, refuses a command, or connections to the old writer did not end.",
+		"Look at the socket and at \"show stat\" there. After commit set the servers by hand: \"set server BACKEND/NEW state ready\", \"set server BACKEND/OLD state maint\", \"shutdown sessions server BACKEND/OLD\"."},
+	{ObjectsBlocked, "a trigger, an event or an AUTO_INCREMENT value had to wait",
+		"A statement or an open transaction on the new writer has the table, and whoever came after it would have waited too. The statement was ended, and everything is as before.",
+		"End what is named (KILL), or wait for it, and try again."},
+	{ObjectsChanged, "the old writer's objects are not those that were prepared",
+		"A view, routine, trigger or event was changed, or a table made or dropped, while the cutover was beginning.",
+		"Try again; let nobody deploy meanwhile."},
+	{ObjectsState, "what is known of triggers and events can't be read",
+		"The migration's row in _changeover.objects was changed by hand, or by a newer version.",
+		"Restore the row from a backup, or delete it: triggers that were set aside are then known to nobody but you."},
+	{ObjectsScheduler, "events will not run on the new writer",
+		"Its event_scheduler is not ON, while the old writer's is.",
+		"Set event_scheduler=ON there (RDS, Aurora: in the parameter group) before the cutover, or at the latest when it is open."},
+	{ObjectsLeft, "an object is on one server only",
+		"The new writer has a view, routine or event that the old one has not, and nothing says that Changeover made it; it is left as it is. Triggers of that kind are set aside.",
+		"Drop it if nobody needs it."},
+	{ObjectsDefiner, "a definer can't be kept",
+		"Changeover's account may not name it: that takes SET_ANY_DEFINER (before 8.2 SET_USER_ID; MariaDB: SET USER), and SYSTEM_USER for an account that has that. Another is put in its place.",
+		"Grant what is missing, or see that the object does its work with the rights of the account in its place."},
+	{ObjectsEvent, "an event could not be started, or stopped, on the new writer",
+		"The server refuses it to Changeover's account, mostly since the event's definer has SYSTEM_USER there and the account has not. The cutover stands.",
+		"Set the event by hand: ALTER DEFINER = … EVENT … ENABLE, or DISABLE."},
+	{ReturnNotArmed, "nobody has armed the way back",
+		"A stream that goes back to the old writer starts at the position that a cutover or a rollback takes while both servers are fenced. None was written down there: the attempt did not come so far, or was undone.",
+		"\"changeover route\" says which server has the writer role, and \"changeover history\" how the last attempt ended."},
+	{ReturnTables, "the two servers have not the same tables",
+		"A stream that goes back copies nothing: each table must be on both servers, with the same columns.",
+		"Mend what the text names on the server that is not the writer, or wait until the stream has passed the DDL that does, and try again."},
+	{Stray, "somebody wrote to the old writer",
+		"A transaction in its binlog is not Changeover's own: an account that passes the fence, or a fence that was taken away. It is never applied to the new writer.",
+		"The text has the tables and the first rows. Find who wrote it and stop him; decide what of it belongs on the new writer, and write that there."},
+	{WatchmanGone, "nobody watches the old writer any more",
+		"Its binlog holds what can't be read, or it is another server now. Strays on it would not be noticed.",
+		"Look at its binlog from the named position on, and at its fence."},
 }

@@ -69,6 +69,9 @@ func accountsSQL(b binary, role Role, password func(Account) (string, error)) (s
 	}
 	if role == Target {
 		create(Admin, master)
+		// Aurora's way to fence a server: who has CONNECTION_ADMIN passes, a restart forgets it.
+		line("CREATE DEFINER='root'@'localhost' PROCEDURE mysql.rds_set_read_only(wanted TINYINT) SQL SECURITY DEFINER SET GLOBAL read_only = wanted")
+		line("GRANT EXECUTE ON PROCEDURE mysql.rds_set_read_only TO '%s'@'%%'", Admin)
 	} else {
 		create(Changeover, own)
 		create(RDSLike, master)

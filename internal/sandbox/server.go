@@ -244,7 +244,12 @@ func (s *Server) tmpDir() string { return filepath.Join(s.Dir, "tmp") }
 
 // args is the server's command line. No secrets: those are in the accounts' file.
 func (s *Server) args(extra []string) []string {
-	args := append([]string{"--no-defaults"}, s.bin.serverArgs(s.DataDir)...)
+	options := "--no-defaults"
+	if s.Flavor == MySQL {
+		// The same, but mysqld-auto.cnf is read, where SET PERSIST writes to, as in production.
+		options = "--defaults-file=" + os.DevNull
+	}
+	args := append([]string{options}, s.bin.serverArgs(s.DataDir)...)
 	args = append(args,
 		"--bind-address="+s.Host,
 		"--port="+strconv.Itoa(s.Port),

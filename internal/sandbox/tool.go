@@ -54,6 +54,7 @@ var toolSets = map[string]struct {
 	"pt-table-sync":     {perlSet, "usr/bin/pt-table-sync"},
 	"pt-archiver":       {perlSet, "usr/bin/pt-archiver"},
 	"haproxy":           {haproxySet, "usr/sbin/haproxy"},
+	"spin":              {spinSet, "usr/bin/spin"},
 	"chromium":          {chromiumSet, "usr/lib/chromium/chromium-headless-shell"},
 
 	"pt-online-schema-change": {perlSet, "usr/bin/pt-online-schema-change"},
@@ -61,7 +62,7 @@ var toolSets = map[string]struct {
 
 // FindTool returns a tool that tests and the demo use beside the servers: mysql, mysqldump,
 // mysqlbinlog, mariadb, sysbench, mydumper, myloader, pt-online-schema-change and others of
-// percona-toolkit, haproxy, and chromium. The first call may download; progress hears of it.
+// percona-toolkit, haproxy, spin, and chromium. The first call may download; progress hears of it.
 func FindTool(ctx context.Context, name string, progress Progress) (Tool, error) {
 	where, ok := toolSets[name]
 	if !ok {

@@ -35,6 +35,7 @@ var (
 	loadSet    = packageSet{"load", "sid", []string{"sysbench", "mydumper"}}
 	perlSet    = packageSet{"percona-toolkit", "sid", []string{"percona-toolkit"}}
 	haproxySet = packageSet{"haproxy", "bookworm", []string{"haproxy"}}
+	spinSet    = packageSet{"spin", "bookworm", []string{"spin"}}
 )
 
 // key names the unpacked root. It changes with the package list, so that an old cache is not
