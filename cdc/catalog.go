@@ -151,7 +151,7 @@ func (c *catalog) foreignKeys() *cascades {
 
 func (c *catalog) loadTable(ctx context.Context, def *row.Table, ids *schema.IDs, records map[uint64]state.Table) error {
 	n := schedule.Name{Schema: def.Schema, Table: def.Name}
-	def.UseWeights(c.r.flavor)
+	def.UseWeights(c.r.mixed())
 	id, err := ids.Of(n.Schema, n.Table)
 	if err != nil {
 		return err
@@ -453,7 +453,7 @@ func (c *catalog) outcomes(ctx context.Context, class source.Class, before []pas
 			return nil, err
 		}
 		if o.def != nil {
-			o.def.UseWeights(c.r.flavor)
+			o.def.UseWeights(c.r.mixed())
 			if o.id, err = schema.TableID(ctx, c.r.dst, n.Schema, n.Table); err != nil {
 				return nil, err
 			}
@@ -479,7 +479,7 @@ func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome
 		return false, nil
 	}
 	over := class.Computes || class.Numbers && o.was.Numbered != numbered(o.def)
-	if c.r.flavor == server.MariaDB && !o.exchanged && row.Converted(o.was.Columns, o.def.Shapes()) {
+	if c.r.mixed() == server.MariaDB && !o.exchanged && row.Converted(o.was.Columns, o.def.Shapes()) {
 		over = true // MariaDB makes other values of some than MySQL does: 'x' as a number, text that is not of the charset, -0
 	}
 	if complete[o.was.ID] || complete[o.id] {

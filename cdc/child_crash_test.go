@@ -158,7 +158,8 @@ func childOptions(o Options) any {
 		Control                   string
 		LeaseTTL                  time.Duration
 		Until                     Until
-	}{o.Migration, o.Source, o.Target, o.Databases, o.CopyWorkers, o.ApplyWorkers, o.Chunk, o.Memory, o.CopyRate, o.Control, o.LeaseTTL, o.Until}
+		Return                    bool
+	}{o.Migration, o.Source, o.Target, o.Databases, o.CopyWorkers, o.ApplyWorkers, o.Chunk, o.Memory, o.CopyRate, o.Control, o.LeaseTTL, o.Until, o.Return}
 }
 
 // follow reads what the process writes until it ends, then reaps it.

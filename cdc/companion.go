@@ -59,6 +59,19 @@ type Alteration struct {
 type Stream struct {
 	r     *Runner
 	began state.Position
+	// Of this start: a run that starts over has all of it new.
+	flow     *schedule.Flow
+	catalog  *catalog
+	store    *state.Store
+	marks    *state.Watermarker
+	read     *readMarks
+	requests chan request
+	pin      *server.Pin
+}
+
+// newStream is of the start that is being made.
+func (r *Runner) newStream() *Stream {
+	return &Stream{r: r, began: r.appliedPosition(), flow: r.flow, catalog: r.catalog, store: r.store, marks: r.marks, read: r.read, requests: r.requests, pin: r.pin}
 }
 
 // Began is from where the stream was read this time: of all after it the Companion is told.
@@ -74,14 +87,14 @@ func (s *Stream) Source(n int) (*sql.DB, error) {
 
 // Target opens a pool to the target, for n connections, all to the life of it that the run writes to.
 func (s *Stream) Target(n int) (*sql.DB, error) {
-	return server.Open(s.r.opts.Target, server.Session{Binary: true, Connections: n, Pin: s.r.pin, Vars: readingVars})
+	return server.Open(s.r.opts.Target, server.Session{Binary: true, Connections: n, Pin: s.pin, Vars: readingVars})
 }
 
 // readingVars let a condition name what a lenient server has stored.
 var readingVars = map[string]string{"sql_mode": "'ALLOW_INVALID_DATES'"}
 
 // Store is the migration's state on the target.
-func (s *Stream) Store() *state.Store { return s.r.store }
+func (s *Stream) Store() *state.Store { return s.store }
 
 // Position is the applied position.
 func (s *Stream) Position() state.Position { return s.r.appliedPosition() }
@@ -89,10 +102,10 @@ func (s *Stream) Position() state.Position { return s.r.appliedPosition() }
 // Tables are the target's tables as of the stream's position, those that have all their rows and
 // indexes: their definitions, by InnoDB's TABLE_ID.
 func (s *Stream) Tables() map[uint64]*row.Table {
-	s.r.catalog.mu.RLock()
-	defer s.r.catalog.mu.RUnlock()
+	s.catalog.mu.RLock()
+	defer s.catalog.mu.RUnlock()
 	out := map[uint64]*row.Table{}
-	for _, e := range s.r.catalog.by {
+	for _, e := range s.catalog.by {
 		if e.state == state.Complete {
 			out[e.id] = e.def
 		}
@@ -102,9 +115,9 @@ func (s *Stream) Tables() map[uint64]*row.Table {
 
 // Unfinished is how many tables are not wholly copied.
 func (s *Stream) Unfinished() (n int) {
-	s.r.catalog.mu.RLock()
-	defer s.r.catalog.mu.RUnlock()
-	for _, e := range s.r.catalog.by {
+	s.catalog.mu.RLock()
+	defer s.catalog.mu.RUnlock()
+	for _, e := range s.catalog.by {
 		if e.state != state.Complete {
 			n++
 		}
@@ -114,23 +127,23 @@ func (s *Stream) Unfinished() (n int) {
 
 // Mark commits a watermark on the source: what was committed before has become visible there.
 func (s *Stream) Mark(ctx context.Context) (uint64, error) {
-	return patientMarks{s.r.marks, s.r.log}.Mark(ctx)
+	return patientMarks{s.marks, s.r.log}.Mark(ctx)
 }
 
 // WaitApplied waits until everything before a watermark is committed on the target.
 func (s *Stream) WaitApplied(ctx context.Context, mark uint64) error {
-	return s.r.flow.WaitMark(ctx, mark)
+	return s.flow.WaitMark(ctx, mark)
 }
 
 // WaitRead waits until the Companion has been told of everything before a watermark.
-func (s *Stream) WaitRead(ctx context.Context, mark uint64) error { return s.r.read.wait(ctx, mark) }
+func (s *Stream) WaitRead(ctx context.Context, mark uint64) error { return s.read.wait(ctx, mark) }
 
 // Lag is how far the target is behind.
 func (s *Stream) Lag() time.Duration { return s.r.lag.lag().Now }
 
 // Seen tells whether a read view of the source contains a watermark.
 func (s *Stream) Seen(ctx context.Context, view *sql.Conn, mark uint64) (bool, error) {
-	n, err := s.r.marks.Read(ctx, view)
+	n, err := s.marks.Read(ctx, view)
 	return n >= mark, err
 }
 
@@ -143,7 +156,7 @@ func (s *Stream) Seen(ctx context.Context, view *sql.Conn, mark uint64) (bool, e
 func (s *Stream) Alone(ctx context.Context, write func(context.Context, apply.TargetTx) error) error {
 	q := request{ctx: ctx, write: write, done: make(chan error, 1)}
 	select {
-	case s.r.requests <- q:
+	case s.requests <- q:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -207,7 +220,7 @@ func (s *Stream) Recall(ctx context.Context, from, to state.Position, fn func([]
 		return nil // of what comes after it is told
 	}
 	reader := source.NewReader(source.ReaderConfig{Endpoint: s.r.opts.Source, Flavor: s.r.flavor, Start: start.Clone(),
-		Queue: s.r.opts.Memory / 16, LargeTx: s.r.opts.Memory / 16, Decode: s.r.wanted, Log: s.r.log})
+		Queue: s.r.opts.Memory / 16, LargeTx: s.r.opts.Memory / 16, Decode: s.r.wanted, Ours: ours(s.r.opts.Migration), Log: s.r.log})
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
@@ -236,7 +249,7 @@ func (s *Stream) recall(ctx context.Context, reader *source.Reader, at source.Po
 				continue
 			}
 			if slices.ContainsFunc(changes, func(c row.Change) bool { return c.Cascades }) {
-				forget(slices.Collect(maps.Keys(s.r.catalog.foreignKeys().descendants(changes))))
+				forget(slices.Collect(maps.Keys(s.catalog.foreignKeys().descendants(changes))))
 			}
 			fn(changes)
 		}

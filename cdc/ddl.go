@@ -289,7 +289,7 @@ func (d *ddlRunner) statement(ctx context.Context, tx *source.Tx, class source.C
 	if decided := d.decided[tx.ID]; decided.Action == state.RunOther {
 		return decided.Other, nil
 	}
-	if class.Kind != source.TableDDL {
+	if class.Kind != source.TableDDL && class.Kind != source.DatabaseDDL {
 		return tx.Statement.SQL, nil
 	}
 	if class.Verb == "DROP TABLE" {
@@ -308,6 +308,10 @@ func (d *ddlRunner) statement(ctx context.Context, tx *source.Tx, class source.C
 
 // ansiQuotes is the bit of sql_mode with which "a" is a name.
 const ansiQuotes = 4
+
+// utf8mb4GeneralCI is the number of the one collation that default_collation_for_utf8mb4 may name beside
+// MySQL's own default.
+const utf8mb4GeneralCI = 45
 
 // translated is the source's statement in the target's dialect.
 func (d *ddlRunner) translated(ctx context.Context, st *source.Statement) (string, error) {
@@ -332,6 +336,9 @@ func (d *ddlRunner) translated(ctx context.Context, st *source.Statement) (strin
 		return schema.Parse(text)
 	}
 	in := schema.Statement{SQL: st.SQL, From: d.r.flavor, Quotes: st.Session.SQLMode != nil && *st.Session.SQLMode&ansiQuotes != 0}
+	if st.Session.DefaultCollationUTF8 == utf8mb4GeneralCI {
+		in.UTF8MB4 = "utf8mb4_general_ci"
+	}
 	text, notes, err := schema.TranslateStatement(in, d.dialect, here)
 	for _, n := range notes {
 		d.r.log.Info().Str("table", n.Schema+"."+n.Name).Msg(n.Text)
@@ -583,6 +590,9 @@ const (
 func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statement) error {
 	s := st.Session
 	sets := []string{"foreign_key_checks = 0", "innodb_strict_mode = 0", "sql_require_primary_key = 0", "sql_generate_invisible_primary_key = 0"}
+	if d.r.onto == server.MariaDB {
+		sets = append(sets, "check_constraint_checks = 0") // rows that are there are as the writer has taken them
+	}
 	if s.SQLMode != nil {
 		sets = append(sets, "sql_mode = '"+sqlMode(*s.SQLMode)+"'")
 	}

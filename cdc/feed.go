@@ -14,6 +14,7 @@ import (
 	"changeover/cdc/source"
 	"changeover/cdc/state"
 	"changeover/internal/fault"
+	"changeover/internal/server"
 )
 
 // feeder takes the stream's transactions, in order, makes changes of their events, and submits
@@ -427,6 +428,9 @@ func (f *feeder) decoder(t *row.Table, e *source.Rows) (*row.Decoder, error) {
 	d, err := row.NewDecoder(t, e.Map, f.r.flavor)
 	if err != nil {
 		return nil, err
+	}
+	if f.r.onto == server.MariaDB && !keyed(t) {
+		d.PlainZeros()
 	}
 	f.decoders[key] = d
 	return d, nil

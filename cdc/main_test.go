@@ -35,13 +35,22 @@ func endpoint(t testing.TB, s *sandboxtest.Server, a sandbox.Account) server.End
 	return server.Endpoint{Host: s.Host, Port: s.Port, User: string(a), Password: pw}
 }
 
+// own is Changeover's account on a server, whichever part that plays.
+func own(s *sandboxtest.Server) sandbox.Account {
+	if s.Role == sandbox.Target {
+		return sandbox.Admin
+	}
+	return sandbox.Changeover
+}
+
 // migration is one test's: a database of its own on both sides.
 type migration struct {
 	t        testing.TB
 	src, dst *sandboxtest.Server
 	name     string // of the migration and the database
 	from, to *sql.DB
-	seed     uint64 // of the load
+	seed     uint64         // of the load
+	began    sandbox.Flavor // of the source at the beginning, once the sides have changed
 }
 
 func newMigration(t testing.TB, src, dst *sandboxtest.Server, schema ...string) *migration {
@@ -68,7 +77,7 @@ func (m *migration) options(until Until) Options {
 	if os.Getenv("CHANGEOVER_LOG") != "" {
 		level = zerolog.DebugLevel
 	}
-	return Options{Migration: m.name, Source: endpoint(m.t, m.src, sandbox.Changeover), Target: endpoint(m.t, m.dst, sandbox.Admin),
+	return Options{Migration: m.name, Source: endpoint(m.t, m.src, own(m.src)), Target: endpoint(m.t, m.dst, own(m.dst)),
 		Databases: []string{m.name}, CopyWorkers: 3, Chunk: 64 << 10, ApplyWorkers: 4, Memory: 64 << 20, Until: until,
 		Log: zerolog.New(zerolog.NewTestWriter(m.t)).Level(level)}
 }

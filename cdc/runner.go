@@ -70,9 +70,15 @@ type Options struct {
 	// Held is called when the lease is held, each time; an error ends the run. It may be nil.
 	Held func() error
 	// LeaseTTL is how long another runner must have been silent before this one takes its lease; 0
-	// means state.DefaultTTL.
+	// means state.DefaultTTL, up to state.AtOnce: it is taken whoever has it.
 	LeaseTTL time.Duration
 	Until    Until
+	// Return: the stream goes back to a server that has the rows already, from where a Return was armed. It
+	// copies nothing.
+	Return bool
+	// Proven is asked by a Return when it is armed: what the other stream's proof has just found wholly
+	// equal, by table, in the Companion's own words. nil: nothing is.
+	Proven func() map[schedule.Name][]byte
 	// Companion goes along with the stream; nil: nobody does.
 	Companion Companion
 	Log       zerolog.Logger
@@ -91,9 +97,10 @@ type Runner struct {
 	log  zerolog.Logger
 
 	src, dst *sql.DB
-	states   *sql.DB     // the target, for writes of the state
-	pin      *server.Pin // of the target: all that is written is written to one life of it
-	flavor   server.Flavor
+	states   *sql.DB       // the target, for writes of the state
+	pin      *server.Pin   // of the target: all that is written is written to one life of it
+	flavor   server.Flavor // of the source, and so of the stream
+	onto     server.Flavor // of the target
 	// cascadesLogged: what a foreign key's action changes is in the source's binlog.
 	cascadesLogged bool
 	// foldsNames: both servers keep names in lower case (lower_case_table_names), but statements in the
@@ -120,6 +127,8 @@ type Runner struct {
 	withoutLow bool // for the test that shows what the low watermark is for
 
 	mu      sync.Mutex
+	live    *going        // the stream as it runs; nil while it does not
+	started chan struct{} // closed when it does
 	phase   string
 	began   time.Time
 	waits   map[int]string // for what workers wait, those that do
@@ -140,7 +149,8 @@ func New(opts Options) *Runner {
 	if opts.Companion == nil {
 		opts.Companion = alone{}
 	}
-	return &Runner{opts: opts, log: opts.Log, phase: "starting", began: time.Now(), waits: map[int]string{}, again: make(chan struct{}, 1)}
+	return &Runner{opts: opts, log: opts.Log, phase: "starting", began: time.Now(), waits: map[int]string{},
+		again: make(chan struct{}, 1), started: make(chan struct{})}
 }
 
 // Run copies and streams until the context ends, or what Until says, or a fault that a person must
@@ -263,7 +273,7 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 	if server.Same(from, to) {
 		return fault.New(fault.SameServer, "source %s and target %s are the same server", r.opts.Source, r.opts.Target)
 	}
-	r.flavor = from.Flavor
+	r.flavor, r.onto = from.Flavor, to.Flavor
 	if v, err := server.ParseVersion(from.Version); err == nil {
 		r.cascadesLogged = from.Flavor == server.MySQL && v.AtLeast(9, 6, 0)
 	}
@@ -272,6 +282,14 @@ func (r *Runner) connect(ctx context.Context) (err error) {
 	}
 	r.log.Info().Str("source", from.Version).Str("target", to.Version).Msg("connected")
 	return nil
+}
+
+// mixed is MariaDB if one of the two servers is one.
+func (r *Runner) mixed() server.Flavor {
+	if r.onto == server.MariaDB {
+		return r.onto
+	}
+	return r.flavor
 }
 
 func (r *Runner) disconnect() {
@@ -313,6 +331,9 @@ func (r *Runner) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.armed(m, known); err != nil {
+		return err
+	}
 	if !known {
 		if m, err = r.begin(ctx); err != nil {
 			return err
@@ -346,15 +367,11 @@ func (r *Runner) begin(ctx context.Context) (state.Migration, error) {
 	if len(found) > 0 {
 		return state.Migration{}, fault.New(fault.TargetNotEmpty, "the target has %d tables in the migration's databases, among them %s", len(found), found[0])
 	}
-	id, err := server.Identify(ctx, r.src)
+	identity, err := r.sourceIdentity(ctx)
 	if err != nil {
 		return state.Migration{}, err
 	}
-	text, err := json.Marshal(id)
-	if err != nil {
-		return state.Migration{}, err
-	}
-	return r.store.Begin(ctx, string(text), phaseSchema, r.databases())
+	return r.store.Begin(ctx, identity, phaseSchema, r.databases())
 }
 
 func (r *Runner) setPhase(phase string) {
@@ -463,14 +480,15 @@ func (r *Runner) stream(ctx context.Context, phase string) error {
 		return err
 	}
 	reader := source.NewReader(source.ReaderConfig{Endpoint: r.opts.Source, Flavor: r.flavor, Start: *r.position,
-		Queue: r.opts.Memory / 8, LargeTx: r.opts.Memory / 16, Decode: r.wanted, Log: r.log})
+		Queue: r.opts.Memory / 8, LargeTx: r.opts.Memory / 16, Decode: r.wanted, Ours: ours(r.opts.Migration), Log: r.log})
 	r.mu.Lock()
 	r.reader = reader
 	r.mu.Unlock()
 	f := newFeeder(r, applied)
 	r.requests, r.read = make(chan request, 4), newReadMarks()
-	companion, beside := r.opts.Companion, &Stream{r, r.appliedPosition()}
+	companion, beside := r.opts.Companion, r.newStream()
 	companion.Begin()
+	defer r.goesLive(beside)()
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, finish := context.WithCancelCause(ctx)
 	defer finish(errDone)
@@ -687,7 +705,7 @@ func (m patientMarks) Mark(ctx context.Context) (uint64, error) {
 
 // wanted tells the tables whose rows the reader decodes.
 func (r *Runner) wanted(schema, table string) bool {
-	return schema == state.Database && table == watermarkTable || r.inScope(schema, table)
+	return ownTable(schema, table) || r.inScope(schema, table)
 }
 
 func (r *Runner) inScope(schema, table string) bool {

@@ -34,6 +34,7 @@ type live struct {
 	cfg      Config
 	until    cdc.Until
 	proves   bool // children make proofs all the time
+	returns  bool // the stream goes back
 
 	v    *Verifier
 	run  *cdc.Runner
@@ -82,7 +83,13 @@ func (m *live) options() cdc.Options {
 		level = zerolog.DebugLevel
 	}
 	m.cfg.Log = zerolog.New(zerolog.NewTestWriter(m.t)).Level(level)
-	return cdc.Options{Migration: m.name, Source: endpoint(m.src, sandbox.Changeover), Target: endpoint(m.dst, sandbox.Admin),
+	own := func(s *sandboxtest.Server) sandbox.Account {
+		if s.Role == sandbox.Target {
+			return sandbox.Admin
+		}
+		return sandbox.Changeover
+	}
+	return cdc.Options{Migration: m.name, Source: endpoint(m.src, own(m.src)), Target: endpoint(m.dst, own(m.dst)), Return: m.returns,
 		Databases: []string{m.name}, CopyWorkers: 3, Chunk: 256 << 10, ApplyWorkers: 4, Memory: 64 << 20, Until: m.until, LeaseTTL: leaseTTL, Log: m.cfg.Log}
 }
 

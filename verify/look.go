@@ -295,7 +295,8 @@ func (k *looker) whole(ctx context.Context, p *pair, c *claim) (rows uint64, too
 // matches tells whether rows can be found by the values that the stream gives of them, on both sides: a
 // MariaDB keeps the text of JSON, of which the stream has the value.
 func (p *pair) matches() bool {
-	return p.source.flavor == p.target.flavor || !slices.ContainsFunc(p.key.Columns, func(c row.Column) bool { return c.Kind == row.JSON })
+	document := func(c row.Column) bool { return c.Kind == row.JSON }
+	return p.source.flavor == p.target.flavor || !slices.ContainsFunc(p.source.Columns, document) && !slices.ContainsFunc(p.target.Columns, document)
 }
 
 // matching is the condition for rows by all their values.

@@ -96,7 +96,11 @@ func (c *comparer) match(ours, theirs *row.Table) (*pair, error) {
 	if source.RowKey < 0 || target.RowKey < 0 || !slices.Equal(keyNames(source.Table), keyNames(target.Table)) {
 		source.RowKey, target.RowKey = -1, -1
 	}
-	target.UseWeights(c.source.flavor)
+	with := c.source.flavor
+	if c.target.flavor == server.MariaDB {
+		with = server.MariaDB
+	}
+	target.UseWeights(with)
 	return &pair{source: source, target: target, key: target.Table}, nil
 }
 

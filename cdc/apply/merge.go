@@ -274,7 +274,11 @@ func (w *tableWork) put(p *packer, tail string, r row.Row) error {
 		if err := p.closeInsert(); err != nil {
 			return err
 		}
-		p.buf = append(w.appendRow(append(p.buf, w.relaxed...), r), tail...)
+		relaxed := w.relaxed
+		if p.mariaDB {
+			relaxed = w.relaxedMaria
+		}
+		p.buf = append(w.appendRow(append(p.buf, relaxed...), r), tail...)
 		return p.end()
 	}
 	clean, bad := w.withoutErrorValues(r)

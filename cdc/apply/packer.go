@@ -16,6 +16,7 @@ type packer struct {
 	packet    int // bytes at which a packet is sent, at most limit
 	send      func(packet []byte) error
 	packets   int
+	mariaDB   bool // the server is one
 
 	open  *tableSQL // of the INSERT that buf ends with; nil if buf ends with a whole statement
 	tail  string    // of that INSERT

@@ -16,13 +16,14 @@ type tableSQL struct {
 	name     string // schema.table, for messages and for the order of tables
 	writable []int  // ordinals of the columns that are written
 	insert   string // INSERT INTO … VALUES
-	relaxed  string // the same, not strict
-	upsert   string // ON DUPLICATE KEY UPDATE …
-	delete   string // DELETE FROM … WHERE
-	update   string // UPDATE … SET
-	enums    []int  // of them, those of ENUMs outside of every key
-	keyEnums []int  // and those in one
-	unique   []int  // columns of the unique keys other than the row key
+	// The same, not strict: on MySQL, and on MariaDB, which knows no hints.
+	relaxed, relaxedMaria string
+	upsert                string // ON DUPLICATE KEY UPDATE …
+	delete                string // DELETE FROM … WHERE
+	update                string // UPDATE … SET
+	enums                 []int  // of them, those of ENUMs outside of every key
+	keyEnums              []int  // and those in one
+	unique                []int  // columns of the unique keys other than the row key
 	// uncertain: a unique key over an expression, or over a prefix key, whose values are not known.
 	uncertain bool
 }
@@ -44,7 +45,9 @@ func newTableSQL(t *row.Table) *tableSQL {
 		}
 	}
 	s.insert = "INSERT INTO " + quoted + " (" + strings.Join(names, ",") + ") VALUES "
-	s.relaxed = "INSERT /*+ SET_VAR(sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION') */" + strings.TrimPrefix(s.insert, "INSERT")
+	const lenient = "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'"
+	s.relaxed = "INSERT /*+ SET_VAR(sql_mode = " + lenient + ") */" + strings.TrimPrefix(s.insert, "INSERT")
+	s.relaxedMaria = "SET STATEMENT sql_mode = " + lenient + " FOR " + s.insert
 	s.delete = "DELETE FROM " + quoted + " WHERE "
 	s.update = "UPDATE " + quoted + " SET "
 	if t.RowKey >= 0 {

@@ -61,6 +61,7 @@ type Writer struct {
 	conn    *sql.Conn // nil: lost, or not made yet
 	token   state.Token
 	limit   int // max_allowed_packet
+	mariaDB bool
 	merge   *merger
 	buf     []byte // of the packets, used again
 	waiting bool   // Wait was told a reason
@@ -145,14 +146,16 @@ func (w *Writer) applyOnce(ctx context.Context, txs []*schedule.Tx, r *Result) e
 	return p.flush()
 }
 
-// begin opens the target transaction: lock the token, say what is in it.
+// begin opens the target transaction: lock the token, say what is in it, or at least whose it is.
 func (w *Writer) begin(p *packer, txs []*schedule.Tx) error {
 	p.buf = append(p.buf, "BEGIN;"...)
 	p.buf = state.AppendTokenCheck(p.buf, w.cfg.Lease.Migration(), w.cfg.Worker, w.token)
+	p.buf = append(p.buf, ';')
 	if len(txs) == 0 {
+		p.buf = state.AppendMark(p.buf, w.cfg.Lease.Migration(), w.cfg.Worker)
 		return p.end()
 	}
-	p.buf = append(append(p.buf, ';'), state.AppliedInsert...)
+	p.buf = append(p.buf, state.AppliedInsert...)
 	for i, tx := range txs {
 		if i > 0 {
 			p.buf = append(p.buf, ',')
@@ -187,7 +190,7 @@ func (w *Writer) add(p *packer, changes []row.Change) error {
 
 func (w *Writer) packer(ctx context.Context) *packer {
 	w.merge.reset()
-	return &packer{buf: w.buf[:0], limit: w.limit, statement: min(w.cfg.Statement, w.limit/2),
+	return &packer{buf: w.buf[:0], limit: w.limit, mariaDB: w.mariaDB, statement: min(w.cfg.Statement, w.limit/2),
 		packet: min(w.cfg.Packet, w.limit), send: func(packet []byte) error { return w.exec(ctx, text(packet)) }}
 }
 

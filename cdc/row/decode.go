@@ -22,7 +22,13 @@ type Decoder struct {
 	// whatever its columns are.
 	scratch []byte
 	ends    []int
+	plain   bool // PlainZeros
 }
+
+// PlainZeros makes 0 of -0 in FLOAT and DOUBLE. It is for rows without a key on their way to a MariaDB, which
+// stores no other zero: they are found by their values. (A key must stay as the source spells it, or a
+// chunk that is read again would not know that the stream has touched it.)
+func (d *Decoder) PlainZeros() { d.plain = true }
 
 // maxScratch bounds what a decoder keeps of one big row for the next.
 const maxScratch = 1 << 20
@@ -52,7 +58,7 @@ func NewDecoder(t *Table, m *replication.TableMapEvent, flavor server.Flavor) (*
 // text of that column can have: CHAR(36) comes as 36 and VARCHAR as another type.
 func sourceColumns(t *Table, m *replication.TableMapEvent, flavor server.Flavor) []Column {
 	if flavor != server.MariaDB {
-		return t.Columns
+		return columnsOfMySQL(t, m)
 	}
 	own := map[string]struct {
 		length int
@@ -70,6 +76,31 @@ func sourceColumns(t *Table, m *replication.TableMapEvent, flavor server.Flavor)
 			columns = slices.Clone(columns)
 		}
 		columns[i].Kind, columns[i].Type = to.kind, to.typ
+	}
+	return columns
+}
+
+// columnsOfMySQL are the columns as a MySQL has them whose stream goes to a MariaDB: text in the place of
+// MariaDB's own types, and JSON, which a MariaDB keeps as text.
+func columnsOfMySQL(t *Table, m *replication.TableMapEvent) []Column {
+	columns := t.Columns
+	for i := range t.Columns {
+		c := t.Columns[i]
+		typ, _ := realType(m.ColumnType[i], m.ColumnMeta[i])
+		switch {
+		case c.Kind == UUID:
+			c.Kind, c.Type = uuidText, "char"
+		case c.Kind == Inet:
+			c.Kind = inetText
+		case c.Kind == String && typ == mysql.MYSQL_TYPE_JSON:
+			c.Kind, c.Type = JSON, "json"
+		default:
+			continue
+		}
+		if &columns[0] == &t.Columns[0] {
+			columns = slices.Clone(columns)
+		}
+		columns[i] = c
 	}
 	return columns
 }
@@ -166,6 +197,8 @@ func (c *Column) wireTypes(flavor server.Flavor) []byte {
 			return []byte{mysql.MYSQL_TYPE_VARCHAR, mysql.MYSQL_TYPE_VAR_STRING}
 		}
 		return []byte{mysql.MYSQL_TYPE_VECTOR}
+	case inetText:
+		return wireTypes["varchar"]
 	case String, Bytes:
 		if list, ok := wireTypes[c.Type]; ok {
 			return list
@@ -199,8 +232,12 @@ func (d *Decoder) Row(image []any) (Row, error) {
 	for i, v := range image {
 		var err error
 		if v != nil {
+			start := len(buf)
 			if buf, err = appendValue(buf, &d.columns[i], v); err != nil {
 				return nil, fmt.Errorf("decode %s.%s column %s: %w", d.table.Schema, d.table.Name, d.table.Columns[i].Name, err)
+			}
+			if k := d.columns[i].Kind; d.plain && (k == Float || k == Double) && string(buf[start:]) == "-0" {
+				buf = append(buf[:start], '0')
 			}
 		}
 		d.ends[i] = len(buf)
@@ -315,6 +352,10 @@ func appendText[T string | []byte](dst []byte, c *Column, s T) ([]byte, error) {
 		return appendUUID(dst, []byte(s)), nil
 	case Inet:
 		return appendInet(dst, []byte(s), c.inetBytes()), nil
+	case uuidText:
+		return appendUUIDText(dst, string(s)), nil
+	case inetText:
+		return appendInetText(dst, string(s), c.inetBytes()), nil
 	}
 	return append(dst, s...), nil
 }

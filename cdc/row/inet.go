@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 const uuidBytes = 16
@@ -34,6 +35,10 @@ func appendUUID(dst, b []byte) []byte {
 		copy(u[8:10], s[6:8])
 		copy(u[10:16], s[0:6])
 	}
+	return appendUUIDBytes(dst, u)
+}
+
+func appendUUIDBytes(dst []byte, u [uuidBytes]byte) []byte {
 	from := 0
 	for i, n := range [...]int{4, 2, 2, 2, 6} {
 		if i > 0 {
@@ -52,6 +57,34 @@ func appendInet(dst, b []byte, n int) []byte {
 		return netip.AddrFrom4([4]byte(full[:4])).AppendTo(dst)
 	}
 	return appendInet6(dst, full)
+}
+
+// appendUUIDText spells a text as MariaDB spells the UUID that it makes of it: so equal keys are equal
+// bytes, however an application on MySQL has written them. What is no UUID stays as it is, and MariaDB
+// refuses it.
+func appendUUIDText(dst []byte, s string) []byte {
+	var u [uuidBytes]byte
+	digits := strings.ReplaceAll(s, "-", "")
+	if len(digits) != 2*uuidBytes {
+		return append(dst, s...)
+	}
+	if _, err := hex.Decode(u[:], []byte(digits)); err != nil {
+		return append(dst, s...)
+	}
+	return appendUUIDBytes(dst, u)
+}
+
+// appendInetText does the same for an address of n bytes.
+func appendInetText(dst []byte, s string, n int) []byte {
+	a, err := netip.ParseAddr(s)
+	switch {
+	case err != nil || a.Zone() != "":
+	case n == 4 && a.Is4():
+		return a.AppendTo(dst)
+	case n == 16 && a.Is6():
+		return appendInet6(dst, a.As16())
+	}
+	return append(dst, s...)
 }
 
 // appendInet6 differs from RFC 5952, and so from net/netip: a single zero group is shortened too,

@@ -30,6 +30,10 @@ const (
 	UUID                  // MariaDB: text
 	Inet                  // MariaDB INET4, INET6: text
 	Unsupported
+
+	// Of a Decoder alone: text that is to be a UUID, INET4 or INET6 of MariaDB's.
+	uuidText
+	inetText
 )
 
 // Value is one column's value in the form of its Kind. Nil is NULL; an empty value is not nil.

@@ -13,16 +13,16 @@ import (
 // in the same Row. AppendKey, AppendRange and AppendKeyIn look at the values only.
 
 // UseWeights has the row key's strings ordered by weights where that is exact: where the collation
-// orders by what WEIGHT_STRING says, on a source of this flavor as on the target, whose definition
-// this is. Keys are compared only with their weights then, which Weigh puts there.
-func (t *Table) UseWeights(from server.Flavor) {
+// orders by what WEIGHT_STRING says, on the source as on the target, whose definition this is. with is
+// MariaDB if either of them is one. Keys are compared only with their weights then, which Weigh puts there.
+func (t *Table) UseWeights(with server.Flavor) {
 	if t.RowKey < 0 {
 		return
 	}
 	for _, p := range t.Keys[t.RowKey].Parts {
 		if p.Column >= 0 {
 			c := &t.Columns[p.Column]
-			c.weighed = c.Kind == String && !c.byteOrdered() && weighable(c.Collation, from)
+			c.weighed = c.Kind == String && !c.byteOrdered() && weighable(c.Collation, with)
 		}
 	}
 }
@@ -33,9 +33,9 @@ func (t *Table) UseWeights(from server.Flavor) {
 // unicode_520 or one of 0900, whose names say nothing of the source then. (Found by comparing, in
 // every collation that both have, the weights of 69,632 characters and of 3,000 strings, and on each
 // server the order of an index with that of the weights.)
-func weighable(collation string, from server.Flavor) bool {
+func weighable(collation string, with server.Flavor) bool {
 	never := []string{"_czech_cs", "big5_chinese_", "gb18030_chinese_", "tis620_thai_"}
-	if from == server.MariaDB {
+	if with == server.MariaDB {
 		never = append(never, "_croatian_", "_unicode_520_", "_0900_", "_uca1400_", "_520_w2")
 	}
 	return collation != "" && !slices.ContainsFunc(never, func(s string) bool { return strings.Contains(collation, s) })

@@ -55,7 +55,7 @@ func CreateEvents(ctx context.Context, target *sql.DB, s *Schema, o ObjectOption
 		events := make([]Object, len(d.Events))
 		for i, e := range d.Events {
 			if state == EventsDisabled {
-				e.Create = disabled(e.Create)
+				e = e.Disabled()
 			}
 			events[i] = e
 		}
@@ -165,38 +165,15 @@ func (m maker) databaseCollation(ctx context.Context, o Object) (restore func() 
 // run creates the object under its own circumstances. Its text is written in its client's charset,
 // and so it is sent; afterwards the session is as before.
 func (m maker) run(ctx context.Context, o Object) error {
-	_, err := m.conn.ExecContext(ctx, o.circumstances())
+	_, err := m.conn.ExecContext(ctx, o.Circumstances())
 	if err == nil {
-		_, err = m.conn.ExecContext(ctx, o.statement(m.definers[o.Definer].Use))
+		_, err = m.conn.ExecContext(ctx, o.As(m.definers[o.Definer].Use).Statement())
 	}
 	if _, after := m.conn.ExecContext(ctx, "SET SESSION sql_mode = '"+relaxedMode+
 		"', character_set_client = utf8mb4, collation_connection = utf8mb4_general_ci, time_zone = '+00:00'"); err == nil {
 		err = after
 	}
 	return err
-}
-
-func (o Object) circumstances() string {
-	set := "SET SESSION sql_mode = '" + o.SQLMode + "'"
-	if o.CharsetClient != "" {
-		set += ", character_set_client = " + o.CharsetClient + ", collation_connection = " + o.CollationConnection
-	}
-	if o.TimeZone != "" {
-		set += ", time_zone = '" + o.TimeZone + "'"
-	}
-	return set
-}
-
-// statement is the CREATE statement with the definer that it has on the target.
-func (o Object) statement(definer string) string {
-	r := newRewrite(o.Create)
-	if at := r.definer(); at > 0 && definer != o.Definer {
-		r.replace(at, at+3, quoteAccount(definer))
-	}
-	if o.Kind == KindView && r.at(0).is("CREATE") && !r.at(1).is("OR") {
-		r.replace(0, 1, "CREATE OR REPLACE")
-	}
-	return mark + r.String()
 }
 
 // definer is the place of `user`@`host` after DEFINER=; -1 if there is none. It stands before the
@@ -213,27 +190,13 @@ func (r *rewrite) definer() int {
 	return -1
 }
 
-// disabled is a CREATE EVENT statement whose event doesn't run: ENABLE, or nothing, becomes
-// DISABLE. The server prints it after ON COMPLETION and before COMMENT and DO.
-func disabled(create string) string {
-	r := newRewrite(create)
-	at := r.find(0, "COMPLETION")
-	if at < 0 {
-		return create
-	}
-	for ; at < len(r.tokens) && !r.at(at).is("DO"); at++ {
-		if r.at(at).is("ENABLE") {
-			r.replace(at, at+1, "DISABLE")
-			return r.String()
-		}
-	}
-	return r.String()
-}
-
 // object translates a view, routine, trigger or event: its circumstances, and the collations that
 // its text names. MariaDB's own words in a body are the target's to refuse.
 func (tr *translator) object(o Object) Object {
 	tr.schema, tr.name = o.Schema, o.Name
+	if tr.mariaDB && tr.target.Flavor == server.MariaDB {
+		return o
+	}
 	if !o.known() {
 		tr.problem("MariaDB's packages have no counterpart")
 		return o
@@ -264,6 +227,7 @@ func (tr *translator) sqlMode(mode string) string {
 		case m == "" || tr.knowsMode(m):
 			kept = append(kept, m)
 		case harmlessMode(m):
+		case m == "TIME_TRUNCATE_FRACTIONAL" && tr.target.Flavor == server.MariaDB: // so it does by itself
 		case m == "ORACLE" || m == "EMPTY_STRING_IS_NULL":
 			tr.problem("it was made under sql_mode %s, which MySQL hasn't", m)
 		default:
@@ -274,6 +238,9 @@ func (tr *translator) sqlMode(mode string) string {
 }
 
 func (tr *translator) knowsMode(m string) bool {
+	if tr.target.Flavor == server.MariaDB { // it has all of MySQL's but the one that says what it does anyhow
+		return m != "TIME_TRUNCATE_FRACTIONAL"
+	}
 	switch m {
 	case "REAL_AS_FLOAT", "PIPES_AS_CONCAT", "ANSI_QUOTES", "IGNORE_SPACE", "ONLY_FULL_GROUP_BY", "NO_UNSIGNED_SUBTRACTION",
 		"NO_DIR_IN_CREATE", "ANSI", "NO_AUTO_VALUE_ON_ZERO", "NO_BACKSLASH_ESCAPES", "STRICT_TRANS_TABLES", "STRICT_ALL_TABLES",

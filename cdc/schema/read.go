@@ -20,6 +20,13 @@ type Filter func(schema, table string) bool
 // It takes no lock: a table that is dropped meanwhile is left out. Where the answer must be of one
 // moment the caller reads between two watermarks (design §5).
 func Read(ctx context.Context, src *sql.DB, databases []string, filter Filter) (*Schema, error) {
+	return readAll(ctx, src, databases, filter, func(r reader) []func(context.Context, *Database) error {
+		return []func(context.Context, *Database) error{r.tables, r.views, r.routines, r.triggers, r.events}
+	})
+}
+
+// readAll reads of each database what parts names.
+func readAll(ctx context.Context, src *sql.DB, databases []string, filter Filter, parts func(reader) []func(context.Context, *Database) error) (*Schema, error) {
 	conn, end, err := session(ctx, src, readSession())
 	if err != nil {
 		return nil, fmt.Errorf("read definitions: %w", err)
@@ -35,7 +42,7 @@ func Read(ctx context.Context, src *sql.DB, databases []string, filter Filter) (
 	r := reader{conn, filter}
 	s := &Schema{Flavor: id.Flavor}
 	for _, name := range databases {
-		d, err := r.database(ctx, name)
+		d, err := r.database(ctx, name, parts(r))
 		if err != nil {
 			return nil, fmt.Errorf("read definitions of %s: %w", name, err)
 		}
@@ -64,11 +71,11 @@ func showTable(ctx context.Context, q queryer, schema, table string) (string, er
 }
 
 type reader struct {
-	conn   *sql.Conn
+	conn   queryer
 	filter Filter
 }
 
-func (r reader) database(ctx context.Context, name string) (*Database, error) {
+func (r reader) database(ctx context.Context, name string, parts []func(context.Context, *Database) error) (*Database, error) {
 	d := &Database{Name: name}
 	err := r.conn.QueryRowContext(ctx, `SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME
 		FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?`, name).Scan(&d.Charset, &d.Collation)
@@ -78,7 +85,7 @@ func (r reader) database(ctx context.Context, name string) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, read := range []func(context.Context, *Database) error{r.tables, r.views, r.routines, r.triggers, r.events} {
+	for _, read := range parts {
 		if err := read(ctx, d); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -14,6 +15,9 @@ type Statement struct {
 	From server.Flavor
 	// Quotes: "a" is a name in it (ANSI_QUOTES).
 	Quotes bool
+	// UTF8MB4 is the collation of utf8mb4 where none is named: the session's default_collation_for_utf8mb4.
+	// Empty: MySQL's own. It matters only towards a MariaDB.
+	UTF8MB4 string
 }
 
 // TranslateStatement puts table DDL into the target's dialect; here is the target's definition of a
@@ -24,7 +28,11 @@ type Statement struct {
 // target is looked at: at this point of the stream it has what the source has.
 func TranslateStatement(s Statement, target *Target, here func(schema, table string) (*Definition, error)) (string, []Note, error) {
 	tr := &translator{target: target, mariaDB: s.From == server.MariaDB, options: TranslateOptions{}, checks: map[string]bool{}}
-	st := &statementTranslation{translator: tr, r: newRewrite(s.SQL), quotes: s.Quotes, here: here}
+	st := &statementTranslation{translator: tr, r: newRewrite(s.SQL), quotes: s.Quotes, here: here,
+		back: target.Flavor == server.MariaDB && s.From == server.MySQL, utf8mb4: cmp.Or(s.UTF8MB4, "utf8mb4_0900_ai_ci")}
+	if st.back {
+		st.bare()
+	}
 	st.run()
 	if err := errors.Join(append(tr.problems, st.err)...); err != nil {
 		return "", tr.notes, err
@@ -43,6 +51,8 @@ type statementTranslation struct {
 	def     *Definition // the target's, of the table that is altered
 	err     error
 	nothing bool // what is to be is there already
+	back    bool // MySQL's, for a MariaDB
+	utf8mb4 string
 }
 
 // run tells the kind of statement by its first words.
@@ -64,9 +74,15 @@ func (s *statementTranslation) run() {
 			s.create(s.table(at))
 		case s.r.at(at).is("INDEX"):
 			s.index(at + 1)
+		case s.r.at(at).is("DATABASE", "SCHEMA"):
+			s.tableWide(at + 1)
 		}
 	case first.is("ALTER"):
 		at = 1
+		if s.r.at(at).is("DATABASE", "SCHEMA") {
+			s.tableWide(at + 1)
+			return
+		}
 		skip("ONLINE", "OFFLINE", "IGNORE")
 		if s.r.at(at).is("TABLE") {
 			s.alter(at)
@@ -133,6 +149,9 @@ func (s *statementTranslation) create(i int) {
 // tableWide translates what is not about a column: options, wherever they stand.
 func (s *statementTranslation) tableWide(i int) {
 	s.collations(s.r)
+	if s.back && (s.r.at(0).is("CREATE") || s.r.at(1).is("DATABASE", "SCHEMA")) {
+		s.optionsToMariaDB(i, len(s.r.tokens))
+	}
 	if !s.mariaDB {
 		return
 	}
@@ -172,6 +191,10 @@ var keyWords = []string{"PRIMARY", "UNIQUE", "KEY", "INDEX", "FULLTEXT", "SPATIA
 
 // item translates a column of a new table; keys stay as they are.
 func (s *statementTranslation) item(from, to int) {
+	if s.back {
+		s.itemToMariaDB(from, to)
+		return
+	}
 	if from < to && !s.r.at(from).is(keyWords...) {
 		s.columnAt(from, to)
 	}
@@ -258,6 +281,8 @@ func (s *statementTranslation) clause(c *span) (keep bool) {
 	switch {
 	case at(0).is("ALGORITHM", "LOCK"):
 		return false
+	case s.back:
+		return s.clauseToMariaDB(c)
 	case !s.mariaDB:
 		return true
 	case at(0).is("ADD"):
@@ -399,6 +424,9 @@ func (s *statementTranslation) index(i int) {
 			}
 			s.r.drop(n, min(len(s.r.tokens), value+1))
 		}
+	}
+	if s.back && s.r.at(0).is("CREATE") {
+		s.keyToMariaDB(on, len(s.r.tokens))
 	}
 	if !s.mariaDB {
 		return

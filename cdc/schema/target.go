@@ -12,6 +12,7 @@ import (
 
 // Target is what the target can do, as far as definitions depend on it.
 type Target struct {
+	Flavor     server.Flavor // empty means MySQL
 	Version    Version
 	Aurora     bool
 	Account    string          // user@host of the account that Changeover has there
@@ -20,6 +21,7 @@ type Target struct {
 	// SetDefiner: the account may name another as an object's definer.
 	// MissingDefiner: even one that doesn't exist.
 	SetDefiner, MissingDefiner bool
+	Super                      bool // the account has SUPER
 	// Untouchable are the accounts with SYSTEM_USER, which nobody without it may name as definer;
 	// empty if Changeover's account has it.
 	Untouchable map[string]bool
@@ -63,11 +65,11 @@ func inspect(ctx context.Context, target *sql.DB) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Target{Version: parseVersion(id.Version), Aurora: id.Aurora != ""}
+	t := &Target{Flavor: id.Flavor, Version: parseVersion(id.Version), Aurora: id.Aurora != ""}
 	if err := target.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&t.Account); err != nil {
 		return nil, err
 	}
-	t.Collations, err = set(ctx, target, "SELECT COLLATION_NAME FROM information_schema.COLLATIONS")
+	t.Collations, err = collationsOf(ctx, target)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +93,23 @@ func inspect(ctx context.Context, target *sql.DB) (*Target, error) {
 	return t, err
 }
 
+// collationsOf lists a server's collations. MariaDB lists the newest ones without their charset, once
+// for all, and their full names elsewhere.
+func collationsOf(ctx context.Context, db *sql.DB) (map[string]bool, error) {
+	known, err := set(ctx, db, "SELECT COLLATION_NAME FROM information_schema.COLLATIONS")
+	if err != nil {
+		return nil, err
+	}
+	full, err := set(ctx, db, "SELECT FULL_COLLATION_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY")
+	if serverCode(err) != 0 {
+		return known, nil // MySQL has no such column
+	}
+	for name := range full {
+		known[name] = true
+	}
+	return known, err
+}
+
 // set reads a query's one column.
 func set(ctx context.Context, q queryer, query string, args ...any) (map[string]bool, error) {
 	names, err := collect(ctx, q, func(rows *sql.Rows, s *string) error { return rows.Scan(s) }, query, args...)
@@ -112,13 +131,13 @@ func (t *Target) readGrants(ctx context.Context, target *sql.DB) error {
 		return err
 	}
 	defer conn.Close()
-	var roles string
+	var roles sql.NullString // MariaDB's way of saying NONE
 	if err := conn.QueryRowContext(ctx, "SELECT CURRENT_ROLE()").Scan(&roles); err != nil {
 		return err
 	}
 	show := "SHOW GRANTS FOR CURRENT_USER()"
-	if roles != "NONE" {
-		show += " USING " + roles
+	if roles.Valid && roles.String != "NONE" && t.Flavor != server.MariaDB { // there a role's rights are listed anyhow
+		show += " USING " + roles.String
 	}
 	grants, err := set(ctx, conn, show)
 	if err != nil {
@@ -136,11 +155,11 @@ func (t *Target) addGrant(grant string) {
 		return
 	}
 	for p := range strings.SplitSeq(strings.TrimPrefix(privileges, "GRANT "), ",") {
-		switch strings.TrimSpace(p) {
-		case "SUPER", "SET_USER_ID": // SET_USER_ID covers accounts that don't exist
-			t.SetDefiner, t.MissingDefiner = true, true
+		switch p = strings.TrimSpace(p); p {
+		case "SUPER", "SET_USER_ID", "SET USER": // these cover accounts that don't exist
+			t.SetDefiner, t.MissingDefiner, t.Super = true, true, t.Super || p == "SUPER"
 		case "ALL PRIVILEGES":
-			t.SetDefiner, t.MissingDefiner = true, true
+			t.SetDefiner, t.MissingDefiner, t.Super = true, true, true
 		case "SET_ANY_DEFINER":
 			t.SetDefiner = true
 		case "ALLOW_NONEXISTENT_DEFINER":

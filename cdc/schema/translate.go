@@ -37,6 +37,9 @@ type TranslateOptions struct {
 func (s *Schema) Translate(t *Target, o TranslateOptions) (*Schema, []Note, error) {
 	tr := &translator{target: t, options: o, mariaDB: s.Flavor == server.MariaDB}
 	out := &Schema{Flavor: server.MySQL}
+	if t.Flavor != "" {
+		out.Flavor = t.Flavor
+	}
 	for _, d := range s.Databases {
 		out.Databases = append(out.Databases, tr.database(d))
 	}
@@ -191,6 +194,9 @@ func (tr *translator) collation(name string) string {
 		return "utf8_" + rest
 	}
 	near := nearestCollation(name)
+	if tr.target.Flavor == server.MariaDB {
+		near = tr.nearestOnMariaDB(name)
+	}
 	if near == "" || !tr.target.Collations[near] {
 		tr.problem("the target has no collation %s, and none that sorts nearly like it", name)
 		return name
@@ -215,6 +221,23 @@ func nearestCollation(name string) string {
 		return "utf8mb4_0900_as_cs"
 	case "utf8mb4_nopad_bin":
 		return "utf8mb4_0900_bin"
+	}
+	return ""
+}
+
+// nearestOnMariaDB is nearestCollation the other way round, for what was changed on MySQL after a
+// cutover and goes back by a rollback.
+func (tr *translator) nearestOnMariaDB(name string) string {
+	near := map[string][]string{
+		"utf8mb4_0900_ai_ci": {"utf8mb4_uca1400_nopad_ai_ci", "utf8mb4_unicode_520_nopad_ci"},
+		"utf8mb4_0900_as_ci": {"utf8mb4_uca1400_nopad_as_ci"},
+		"utf8mb4_0900_as_cs": {"utf8mb4_uca1400_nopad_as_cs"},
+		"utf8mb4_0900_bin":   {"utf8mb4_nopad_bin"},
+	}
+	for _, n := range near[name] {
+		if tr.target.Collations[n] {
+			return n
+		}
 	}
 	return ""
 }

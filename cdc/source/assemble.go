@@ -32,6 +32,8 @@ type assembler struct {
 	gtid    bool // ids are GTIDs; else file:offset
 	largeTx int64
 	decode  *decoder
+	ours    func(*Rows) bool
+	lenient bool // see ReaderConfig
 	put     func(context.Context, item) error
 	done    func(tx *Tx)      // the transaction is in the queue, whole
 	count   func(wanted bool) // a row event was read
@@ -130,12 +132,12 @@ func (a *assembler) event(ctx context.Context, e *rawEvent) error {
 	case replication.FORMAT_DESCRIPTION_EVENT:
 		return a.decode.describe(e)
 	default:
-		return a.other(e)
+		return a.other(ctx, e)
 	}
 }
 
 // other passes events without a meaning for us, and stops at all others.
-func (a *assembler) other(e *rawEvent) error {
+func (a *assembler) other(ctx context.Context, e *rawEvent) error {
 	switch e.EventType {
 	case replication.HEARTBEAT_EVENT, replication.HEARTBEAT_LOG_EVENT_V2, replication.STOP_EVENT,
 		replication.PREVIOUS_GTIDS_EVENT, replication.ROWS_QUERY_EVENT, replication.IGNORABLE_EVENT,
@@ -144,11 +146,17 @@ func (a *assembler) other(e *rawEvent) error {
 		replication.MARIADB_GTID_LIST_EVENT, replication.MARIADB_START_ENCRYPTION_EVENT:
 		return nil
 	case replication.XA_PREPARE_LOG_EVENT:
+		if a.lenient {
+			return a.commit(ctx, e)
+		}
 		return a.refuseXA()
 	case replication.INCIDENT_EVENT:
 		return fault.New(fault.StreamEvent, "the source logged an incident at %s: changes may be missing from its binlog", a.here())
 	case replication.USER_VAR_EVENT, replication.RAND_EVENT, replication.BEGIN_LOAD_QUERY_EVENT,
 		replication.EXECUTE_LOAD_QUERY_EVENT, replication.APPEND_BLOCK_EVENT, replication.DELETE_FILE_EVENT:
+		if a.lenient {
+			return nil
+		}
 		return fault.New(fault.StreamStatement, "a %s at %s belongs to a statement that is logged as text", e.EventType, a.here())
 	}
 	if e.Flags&replication.LOG_EVENT_IGNORABLE_F != 0 {
@@ -249,14 +257,14 @@ func (a *assembler) beginMariaDB(e *rawEvent, ev *replication.MariadbGTIDEvent) 
 	if a.gtid {
 		a.tx.ID = mariaDBGTID{ev.GTID.DomainID, e.ServerID, ev.GTID.SequenceNumber}.String()
 	}
-	if ev.Flags&(mdbPreparedXA|mdbCompletedXA) != 0 {
+	if ev.Flags&(mdbPreparedXA|mdbCompletedXA) != 0 && !a.lenient {
 		return a.refuseXA()
 	}
 	extra := mdbHeadSize
 	if ev.Flags&mdbGroupCommit != 0 {
 		extra += mdbCommitIDSize
 	}
-	if body := e.body(); len(body) > extra && body[extra]&mdbTwoPhase != 0 {
+	if body := e.body(); len(body) > extra && body[extra]&mdbTwoPhase != 0 && !a.lenient {
 		return fault.New(fault.StreamDDL, "a two-phase ALTER TABLE at %s (binlog_alter_two_phase=ON)", a.here())
 	}
 	a.standalone = ev.Flags&mdbStandalone != 0
@@ -272,13 +280,20 @@ func (a *assembler) rows(ctx context.Context, e *rawEvent) error {
 		return fmt.Errorf("row changes at %s outside of a transaction", a.here())
 	}
 	a.changed = true
+	if a.tx.Ours {
+		a.count(false)
+		return nil
+	}
 	rows, err := a.decode.rowsEvent(e)
 	if err != nil {
 		return err
 	}
-	a.changed = true
 	a.count(rows != nil)
 	if rows == nil {
+		return nil
+	}
+	if a.ours != nil && a.ours(rows) {
+		a.tx.Ours, a.tx.Rows, a.tx.Bytes = true, nil, txOverhead
 		return nil
 	}
 	n := rowsOverhead + imageSize(rows.Images)
@@ -438,6 +453,12 @@ func (a *assembler) statement(ctx context.Context, e *rawEvent, q *replication.Q
 	case Transaction:
 		return a.control(ctx, e, class.Verb)
 	case DML:
+		if a.lenient {
+			if a.tx.Statement == nil {
+				a.tx.Statement = a.newStatement(e, q, insertID)
+			}
+			return nil
+		}
 		return fault.New(fault.StreamStatement, "at %s a change is logged as a statement, not as rows: %s", a.here(), excerpt(q.Query))
 	}
 	if a.phase == inside {
@@ -452,9 +473,9 @@ func (a *assembler) statement(ctx context.Context, e *rawEvent, q *replication.Q
 // rows. Temporary tables concern nobody else.
 func (a *assembler) within(e *rawEvent, q *replication.QueryEvent, class Class, insertID uint64) error {
 	switch {
-	case class.Kind == TableDDL && class.Temporary, class.Kind == Maintenance:
+	case class.Kind == TableDDL && class.Temporary, class.Kind == Maintenance, a.lenient && a.tx.Statement != nil:
 		return nil
-	case a.tx.Statement != nil || a.changed:
+	case (a.tx.Statement != nil || a.changed) && !a.lenient:
 		return fault.New(fault.StreamDDL, "at %s a statement stands in the middle of a transaction: %s", a.here(), excerpt(q.Query))
 	}
 	a.tx.Statement = a.newStatement(e, q, insertID)
@@ -471,7 +492,7 @@ func (a *assembler) control(ctx context.Context, e *rawEvent, verb string) error
 	case "COMMIT":
 		return a.commit(ctx, e)
 	case "ROLLBACK": // and ROLLBACK TO, which the binlog holds only if it can't be cut out of it
-		if a.changed {
+		if a.changed && !a.lenient {
 			return fault.New(fault.StreamEvent, "at %s a transaction with row changes is rolled back in whole or in part", a.here())
 		}
 		if a.isPartial(e) {
@@ -479,9 +500,29 @@ func (a *assembler) control(ctx context.Context, e *rawEvent, verb string) error
 		}
 		return a.commit(ctx, e)
 	case "XA":
-		return a.refuseXA()
+		if !a.lenient {
+			return a.refuseXA()
+		}
+		return a.xa(ctx, e)
 	}
 	return nil // SAVEPOINT, RELEASE
+}
+
+// xa takes XA START, which begins what its prepare ends, and XA COMMIT and ROLLBACK, which stand alone.
+func (a *assembler) xa(ctx context.Context, e *rawEvent) error {
+	ev, err := a.decode.event(e)
+	if err != nil {
+		return err
+	}
+	l := lexer{sql: string(ev.(*replication.QueryEvent).Query)}
+	l.next()
+	switch t := l.next(); {
+	case t.is("START", "BEGIN"):
+		a.phase = inside
+	case t.is("COMMIT", "ROLLBACK"):
+		return a.commit(ctx, e)
+	}
+	return nil
 }
 
 // isPartial tells ROLLBACK TO from ROLLBACK.

@@ -20,9 +20,11 @@ type decoder struct {
 	parser *replication.BinlogParser
 	format *rawEvent // the last format description
 	want   func(schema, table string) bool
-	here   func() string     // a place for messages
-	tables map[uint64]*table // by the binlog's table id
-	zstd   *zstd.Decoder     // made when first needed
+	here   func() string // a place for messages
+	// lenient: images need not be whole.
+	lenient bool
+	tables  map[uint64]*table // by the binlog's table id
+	zstd    *zstd.Decoder     // made when first needed
 
 	// Of the row event that is being decoded, set in the parser's call-back: the parser makes a
 	// text of any error that is returned to it.
@@ -189,9 +191,10 @@ func (d *decoder) decodeRows(re *replication.RowsEvent, data []byte) error {
 	if !t.wanted {
 		return nil
 	}
-	if d.refusal = refuseImage(re, t, d.here); d.refusal != nil {
+	if d.refusal = refuseImage(re, t, d.here); d.refusal != nil && !d.lenient {
 		return d.refusal
 	}
+	d.refusal = nil
 	return re.DecodeData(pos, data)
 }
 

@@ -35,6 +35,14 @@ type ReaderConfig struct {
 	// Decode tells the tables whose rows are wanted; nil means all. It is called by Run, once for
 	// each statement and table. Rows of other tables are counted, not decoded.
 	Decode func(schema, table string) bool
+	// Ours tells by a row event that its transaction is Changeover's own: then no rows of the transaction
+	// are handed out. It is asked of each wanted event; what it knows must be the transaction's first,
+	// since rows before it may be handed out already. nil: none is.
+	Ours func(*Rows) bool
+	// Lenient is for one who only looks: what can't be carried faithfully does not end the reading. Of an
+	// XA transaction the rows are handed out when it is prepared, a change that is logged as text is a
+	// Statement, what a row image leaves out is NULL.
+	Lenient bool
 	// Heartbeat is how often the source gives a sign of life while it is idle; after four without
 	// one the connection counts as dead. 0 means 5 s.
 	Heartbeat time.Duration
@@ -164,10 +172,10 @@ func (r *Reader) newAssembler() *assembler {
 	a := &assembler{
 		flavor: r.cfg.Flavor, gtid: r.handed.IsGTID(), largeTx: r.cfg.LargeTx,
 		decode: newDecoder(r.cfg.Flavor, r.cfg.Decode),
-		put:    r.queue.put, done: r.handedOver, count: r.countRows,
+		ours:   r.cfg.Ours, lenient: r.cfg.Lenient, put: r.queue.put, done: r.handedOver, count: r.countRows,
 		file: r.before.from.file, pos: r.before.from.offset,
 	}
-	a.decode.here = a.here
+	a.decode.here, a.decode.lenient = a.here, r.cfg.Lenient
 	return a
 }
 

@@ -33,6 +33,9 @@ type Tx struct {
 	// changed nothing that is wanted; its id counts all the same.
 	Rows []Rows
 
+	// Ours: ReaderConfig.Ours knows it as Changeover's own. Its rows are left out.
+	Ours bool
+
 	// Bytes is about what the transaction holds in memory.
 	Bytes int64
 	// Large: the transaction is over the reader's budget. Rows is empty and the changes come

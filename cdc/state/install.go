@@ -101,6 +101,9 @@ var tables = map[Role][]string{
 			" client VARCHAR(255) NOT NULL, PRIMARY KEY (migration, worker)"),
 		create("applied", "id VARBINARY(255) NOT NULL, seq BIGINT UNSIGNED NOT NULL, worker INT NOT NULL,"+
 			" PRIMARY KEY (migration, id), KEY seq (migration, seq)"),
+		// One row for each worker whose transaction carries no id: by it, or by one in applied, the stream
+		// that goes the other way knows what is Changeover's own.
+		create("mark", "worker INT NOT NULL, n BIGINT UNSIGNED NOT NULL, PRIMARY KEY (migration, worker)"),
 		create("stream", "position LONGBLOB NOT NULL, seq BIGINT UNSIGNED NOT NULL, updated DATETIME(6) NOT NULL,"+
 			" PRIMARY KEY (migration)"),
 		// No unique key over the name: a RENAME that swaps two tables passes through both having one.

@@ -18,6 +18,10 @@ const HeartbeatInterval = time.Second
 // DefaultTTL is how old a heartbeat may be before its lease is free for the taking.
 const DefaultTTL = 3 * time.Second
 
+// AtOnce is the longest TTL with which a lease is taken whoever has it: its taker knows that the holder
+// is gone, or means to replace it.
+const AtOnce = time.Millisecond
+
 // Holder says who runs a migration.
 type Holder struct {
 	Name    string // host:pid
@@ -35,7 +39,7 @@ func (h Holder) String() string {
 type LeaseRequest struct {
 	Migration string
 	Holder    Holder
-	TTL       time.Duration // 0: DefaultTTL
+	TTL       time.Duration // 0: DefaultTTL; up to AtOnce: whoever has it, and however fresh
 	Log       zerolog.Logger
 	// Before are the tokens under which this process held the lease and that it gives up now: their
 	// heartbeats keep it from nothing. More than the last, since a target may come back older.
@@ -174,7 +178,7 @@ func (l *Lease) refuseIfFresh(ctx context.Context, tx *sql.Tx, r LeaseRequest) e
 		return nil // ours: taken by a COMMIT whose answer was lost, or before we started over
 	}
 	age := time.Duration(micros) * time.Microsecond
-	if age >= r.TTL || age <= -r.TTL {
+	if r.TTL <= AtOnce || age >= r.TTL || age <= -r.TTL {
 		l.log.Info().Stringer("holder", h).Dur("silent", age).Msg("taking the lease over from a runner that is silent")
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"changeover/internal/fault"
 	"changeover/internal/sandbox"
 	"changeover/internal/sandbox/sandboxtest"
+	"changeover/internal/server"
 )
 
 func TestASecondRunnerIsRefusedWhileTheFirstLivesAndTakesOverWhenItIsSilent(t *testing.T) {
@@ -303,5 +304,33 @@ func TestATokensChangeLeavesTheSessionsPatienceAsItWas(t *testing.T) {
 	var after int
 	if err := conn.QueryRowContext(t.Context(), "SELECT @@SESSION.wait_timeout").Scan(&after); err != nil || after != 1000 {
 		t.Fatalf("the session's wait_timeout is %d after the change, %v", after, err)
+	}
+}
+
+func TestWhoKnowsThatTheHolderIsGoneTakesTheLeaseAtOnce(t *testing.T) {
+	_, migration := target(t)
+	s := sandboxtest.Target(t)
+	password, err := s.Password(sandbox.Admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen := Session()
+	frozen.Vars = map[string]string{"timestamp": "1700000000"} // no heartbeat is older than another
+	db, err := server.Open(server.Endpoint{Host: s.Host, Port: s.Port, User: string(sandbox.Admin), Password: password}, frozen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	old := held(t, db, migration)
+	request := LeaseRequest{Migration: migration, Holder: Holder{Name: "successor"}, TTL: 2 * AtOnce}
+	if _, err := AcquireLease(t.Context(), db, request); !fault.Is(err, fault.LeaseHeld) {
+		t.Fatalf("one who does not know: %v", err)
+	}
+	request.TTL = AtOnce
+	if _, err := AcquireLease(t.Context(), db, request); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Check(t.Context()); !fault.Is(err, fault.LeaseLost) {
+		t.Fatalf("the one before: %v", err)
 	}
 }
