@@ -1,0 +1,61 @@
+package cutover
+
+import (
+	"context"
+
+	"changeover/cdc"
+)
+
+// strays are what the watchman has seen on the old writer.
+type strays struct {
+	count int
+	first []cdc.Stray // the first of them
+	blind string      // why nobody watches
+}
+
+// straysKept is how many strays are shown with their rows.
+const straysKept = 20
+
+// watch is the watchman: it reads the old writer's binlog behind the last position that the forward
+// stream had to pass, until ctx ends. What is there that Changeover did not write is a stray.
+func (t *term) watch(ctx context.Context) {
+	old := t.writer.Other()
+	from, err := t.fencedPosition(ctx)
+	if err != nil || from == "" {
+		t.blind(ctx, "the old writer's last position is not on record")
+		return
+	}
+	o := t.c.opts.Stream
+	err = cdc.Watch(ctx, cdc.WatchOptions{Migration: o.Migration, Endpoint: t.c.endpoint(old), From: from, Databases: o.Databases, InScope: o.InScope,
+		Log: t.log, Stray: t.stray})
+	if err != nil && ctx.Err() == nil {
+		t.log.Error().Err(err).Msg("nobody watches the old writer any more")
+		t.blind(ctx, err.Error())
+	}
+}
+
+func (t *term) blind(ctx context.Context, why string) {
+	if ctx.Err() != nil {
+		return
+	}
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.strays.blind = why
+}
+
+func (t *term) stray(s cdc.Stray) {
+	t.log.Error().Str("id", s.ID).Strs("tables", s.Tables).Int("rows", s.Count).Str("statement", s.Statement).Strs("first_rows", s.Rows).
+		Msg("a stray: somebody wrote to the old writer; it is not applied")
+	t.c.mu.Lock()
+	defer t.c.mu.Unlock()
+	t.c.strays.count++
+	if len(t.c.strays.first) < straysKept {
+		t.c.strays.first = append(t.c.strays.first, s)
+	}
+}
+
+// fencedPosition is the old writer's position behind its fence, as its register has it.
+func (t *term) fencedPosition(ctx context.Context) (string, error) {
+	commit, _, err := t.helms[t.writer.Other()].LastCommit(ctx)
+	return commit.Position, err
+}
