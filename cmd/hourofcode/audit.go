@@ -29,6 +29,8 @@ type auditFlags struct {
 	writer, old       sideFlags
 	database, fence   string
 	reversed, onlyOwn bool
+	equal             bool
+	within            time.Duration
 	limit             int
 	asJSON            bool
 }
@@ -51,6 +53,7 @@ one moment.
   doubled     there twice, or counted twice
   wrong       there with another content
   stray       in the old writer and not in the new one, or written there after the fence
+  different   with --equal: a row that is not the same on both servers
   stale       acknowledged, and missed by a later read of the same student
   unexpected  in the writer, of the run's time or users, and in no ledger
 
@@ -62,12 +65,14 @@ Give it the ledgers of all that was done in the time, or --only-own if others us
 A ledger of a run that was killed can be audited; a torn tail is said.
 
 After a cutover --old names the old writer and --fence the time at which it began to refuse; with
---reversed rows that the reverse stream has carried back are no strays.
+--reversed rows that the reverse stream has carried back are no strays. After several passes of the role
+--old is the server that gave it away last, --fence the last fence. --equal compares all rows of all
+tables of both servers too; --within gives the stream time to come.
 
 The account needs SELECT. Exit codes: 0 clean · 1 findings · 2 it could not be done.`,
 		Example: `  hourofcode audit day.ledger --writer app@127.0.0.1:3306 --writer-password-file app.pw --database school
   hourofcode audit day.ledger --writer app@new --writer-password-file a.pw --old app@old --old-password-file b.pw \
-      --database school --fence 2026-12-07T10:15:00.250Z --reversed --json`,
+      --database school --fence 2026-12-07T10:15:00.250Z --reversed --equal --json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error { return runAudit(cmd, f, files) },
 	}
@@ -81,6 +86,8 @@ func (f *auditFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.database, "database", "school", "the platform's database")
 	flags.StringVar(&f.fence, "fence", "", "when the old writer began to refuse: `TIME` such as 2026-12-07T10:15:00.250Z")
 	flags.BoolVar(&f.reversed, "reversed", false, "a reverse stream has carried the new writer's rows to the old one")
+	flags.BoolVar(&f.equal, "equal", false, "both servers must have the same rows (needs --old)")
+	flags.DurationVar(&f.within, "within", 30*time.Second, "with --equal: how long the stream to the old writer may take")
 	flags.BoolVar(&f.onlyOwn, "only-own", false, "leave alone what others did meanwhile")
 	flags.IntVar(&f.limit, "limit", 100, "findings that are shown; all are counted")
 	flags.BoolVar(&f.asJSON, "json", false, "answer in JSON")
@@ -95,12 +102,18 @@ func (f *sideFlags) register(flags *pflag.FlagSet, side, what string) {
 }
 
 func runAudit(cmd *cobra.Command, f *auditFlags, files []string) error {
-	o := audit.Options{Reversed: f.reversed, OnlyOwn: f.onlyOwn, Limit: f.limit}
+	o := audit.Options{Reversed: f.reversed, OnlyOwn: f.onlyOwn, Limit: f.limit, Equal: f.equal, Within: f.within}
 	if f.fence != "" {
 		var err error
 		if o.Fence, err = time.Parse(time.RFC3339Nano, f.fence); err != nil {
 			return fault.New(fault.Usage, "--fence is no time such as 2026-12-07T10:15:00.250Z")
 		}
+	}
+	if f.equal && f.old.at == "" {
+		return fault.New(fault.Usage, "--equal needs --old: USER@HOST:PORT of the other server")
+	}
+	if f.within < 0 {
+		return fault.New(fault.Usage, "--within is %v; it can't be negative", f.within)
 	}
 	if f.limit < 1 || f.limit > 1_000_000 {
 		return fault.New(fault.Usage, "--limit is %d; it must be 1 to 1000000", f.limit)
@@ -216,6 +229,13 @@ func printAudit(w io.Writer, r *audit.Report) {
 	}
 	for _, column := range slices.Sorted(maps.Keys(r.Effects)) {
 		line("  %7d × %s", r.Effects[column], column)
+	}
+	if r.Sides != nil {
+		rows := 0
+		for _, n := range r.Sides.Rows {
+			rows += n
+		}
+		line("  %7d rows in %d tables are the same on both servers", rows, len(r.Sides.Rows))
 	}
 	for _, f := range r.Findings {
 		line("%-10s %s: %s%s", f.Verdict, f.Where, f.Text, of(f))

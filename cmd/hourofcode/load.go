@@ -28,6 +28,7 @@ type loadFlags struct {
 	seed                   uint64
 	ledgerFile, reportFile string
 	asJSON, elsewhere      bool
+	strict                 bool
 }
 
 func newLoadCommand() *cobra.Command {
@@ -52,7 +53,8 @@ The ledger has each write before it is sent: 'hourofcode audit' needs it. Write 
 estimated from the kinds of operations (a Run is three, four with a new program).
 
 The run fails (exit code 1) if more than 0.1 % of the starts were late (over 20 ms after they could be
-sent) or dropped, if a write was refused or not answered in the grace, or if a read missed a write.
+sent) or dropped, if a write was refused or not answered in the grace, or if a read missed a write;
+with --strict also if any request failed: a 5xx, a connection refused, lost or silent.
 Ctrl-C ends the clicks, and the outboxes go on for the grace; a second Ctrl-C ends at once.`,
 		Example: `  hourofcode load http://127.0.0.1:8080 --runs 300 --for 2m
   hourofcode load http://127.0.0.1:8080 --runs 300 --for 3m --ramp 30s --surge 5x --pace 20 --report day.json`,
@@ -75,6 +77,7 @@ func (f *loadFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.ledgerFile, "ledger", "", "the `FILE` that becomes the ledger; must not exist (default hourofcode-TIME.ledger)")
 	flags.StringVar(&f.reportFile, "report", "", "a `FILE` for the report as JSON")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	flags.BoolVar(&f.strict, "strict", false, "a request that failed fails the run, even if the outbox saved it")
 	flags.BoolVar(&f.elsewhere, "elsewhere", false, "the platform is not on this machine, and may be loaded: I am allowed to")
 }
 
@@ -117,7 +120,7 @@ func load(cmd *cobra.Command, f *loadFlags, args []string) (err error) {
 	if err != nil {
 		return fault.New(fault.Usage, "%w", err)
 	}
-	o := students.Options{URLs: urls, Curve: curve, Pace: f.pace, Seed: f.seed, Grace: f.grace, Timeout: f.timeout}
+	o := students.Options{URLs: urls, Curve: curve, Pace: f.pace, Seed: f.seed, Grace: f.grace, Timeout: f.timeout, Strict: f.strict}
 	if err := students.Check(o); err != nil {
 		return fault.New(fault.Usage, "%w", err)
 	}

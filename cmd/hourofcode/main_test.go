@@ -59,6 +59,41 @@ func TestADayIsLoadedAndAudited(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 	})
+	t.Run("what was around a time is shown", func(t *testing.T) {
+		middle := r.Started.Add(1500 * time.Millisecond).Format(time.RFC3339Nano)
+		_, out, _ := hourofcode(t, "report", saved, "--around", middle, "--around", r.Started.Format(time.RFC3339Nano))
+		for _, want := range []string{"ten seconds before", "in the second", "ten seconds after", "extra latency of writes", "0 requests failed, 0 reads were stale"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("no %q in\n%s", want, out)
+			}
+		}
+		_, out, _ = hourofcode(t, "report", saved, "--around", middle, "--json")
+		var told struct {
+			students.Report
+			Around []students.Around
+		}
+		if err := json.Unmarshal([]byte(out), &told); err != nil || len(told.Around) != 1 || told.Around[0].During.Writes == 0 || told.Timeline != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	t.Run("a request that failed is a reason, if that is asked for", func(t *testing.T) {
+		bad := r
+		bad.Counts.FailedRequests, bad.Complaints = 1, nil
+		text, err := json.Marshal(bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := filepath.Join(dir, "failed.json")
+		if err := os.WriteFile(failed, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, out, _ := hourofcode(t, "report", failed); code != exitDone || !strings.Contains(out, "1 requests failed") {
+			t.Errorf("exit code %d\n%s", code, out)
+		}
+		if code, _, _ := hourofcode(t, "report", failed, "--strict"); code != exitNo {
+			t.Errorf("exit code %d", code)
+		}
+	})
 	writer := []string{"--writer", fmt.Sprintf("app@%s:%d", on.Host, on.Port), "--writer-password-file", on.PasswordFile(sandbox.App), "--database", p.At.Database}
 	t.Run("the audit is clean", func(t *testing.T) {
 		code, out, errs := hourofcode(t, append([]string{"audit", book}, writer...)...)
@@ -72,7 +107,8 @@ func TestADayIsLoadedAndAudited(t *testing.T) {
 		if code, out, _ := hourofcode(t, args...); code != exitNo || !strings.Contains(out, "stray") {
 			t.Errorf("exit code %d\n%s", code, out)
 		}
-		if code, out, _ := hourofcode(t, append(args, "--reversed")...); code != exitDone {
+		code, out, _ := hourofcode(t, append(args, "--reversed", "--equal", "--within", "0s")...)
+		if code != exitDone || !strings.Contains(out, "are the same on both servers") {
 			t.Errorf("exit code %d\n%s", code, out)
 		}
 	})
@@ -173,6 +209,8 @@ func TestACommandLineThatCantBeIsRefused(t *testing.T) {
 		"a password file that isn't": {[]string{"audit", good(t), "--writer", "a@127.0.0.1", "--writer-password-file", "/nowhere"}, exitConfig,
 			"read the password"},
 		"a fence that is no time": {[]string{"audit", good(t), "--writer", "a@b", "--fence", "noon"}, exitUsage, "--fence"},
+		"equal to nothing":        {[]string{"audit", good(t), "--writer", "a@b", "--equal"}, exitUsage, "--equal needs --old"},
+		"around no time":          {[]string{"report", book, "--around", "noon"}, exitUsage, "--around"},
 		"no report":               {[]string{"report", book}, exitFailed, "is no report"},
 	} {
 		t.Run(name, func(t *testing.T) {

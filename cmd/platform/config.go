@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
@@ -19,21 +21,44 @@ import (
 type settings struct {
 	Listen   string `yaml:"listen"`
 	Database struct {
-		Host         string `yaml:"host"`
-		Port         int    `yaml:"port"`
-		User         string `yaml:"user"`
-		PasswordFile string `yaml:"password_file"`
-		PasswordEnv  string `yaml:"password_env"`
-		Name         string `yaml:"name"`
-		Connections  int    `yaml:"connections"` // of each server's pool
-		CAFile       string `yaml:"ca_file"`     // the server's certificate must be of this authority
+		Login       login  `yaml:",inline"`
+		Name        string `yaml:"name"`
+		Connections int    `yaml:"connections"` // of each server's pool
 	} `yaml:"database"`
+	Changeover     *changeover   `yaml:"changeover"` // nil: one server, for good
 	Assets         string        `yaml:"assets"`
 	AdminTokenFile string        `yaml:"admin_token_file"`
 	Patience       time.Duration `yaml:"patience"` // how long a write may wait for the database
 	Drain          time.Duration `yaml:"drain"`    // between saying "not ready" and taking no more requests
 	folder         string
 }
+
+// login is where a server is, and who logs in there.
+type login struct {
+	Host         string `yaml:"host"`
+	Port         int    `yaml:"port"`
+	User         string `yaml:"user"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+	CAFile       string `yaml:"ca_file"` // the server's certificate must be of this authority
+}
+
+// changeover says that the database is being moved, and where to. The server under `database` is the source.
+type changeover struct {
+	Migration string `yaml:"migration"` // as in changeover.yaml
+	Target    login  `yaml:"target"`    // no user, no password: those of `database`
+	First     string `yaml:"first"`     // the writer while neither server says who it is
+	Bus       struct {
+		CAFile   string `yaml:"ca_file"`   // a bus that is not on this machine: its certificate must be of this authority
+		NKeyFile string `yaml:"nkey_file"` // and this is the seed of the key to show there
+	} `yaml:"bus"`
+}
+
+// The sides that may come first.
+const (
+	sourceFirst = "source"
+	targetFirst = "target"
+)
 
 // configError is an error of the file of settings.
 type configError struct{ error }
@@ -48,7 +73,7 @@ func loadConfig(file string) (*settings, error) {
 		return nil, badConfig("the settings can't be read: %w; 'platform --help' shows a file of them, -c names another one", err)
 	}
 	c := &settings{Listen: "127.0.0.1:8080", Patience: 10 * time.Second, Drain: 3 * time.Second}
-	c.Database.Host, c.Database.Port, c.Database.Name, c.Database.Connections = "127.0.0.1", 3306, "school", 40
+	c.Database.Login.Host, c.Database.Login.Port, c.Database.Name, c.Database.Connections = "127.0.0.1", 3306, "school", 40
 	if err := yaml.UnmarshalWithOptions(text, c, yaml.Strict()); err != nil {
 		return nil, badConfig("%s: %s", file, strings.TrimSpace(yaml.FormatError(err, false, true)))
 	}
@@ -60,18 +85,34 @@ func loadConfig(file string) (*settings, error) {
 	if c.Assets == "" {
 		c.Assets = "file://" + filepath.Join(c.folder, "assets")
 	}
+	if c.Changeover != nil {
+		c.Changeover.complete(c.Database.Login)
+	}
 	return c, c.check(file)
 }
 
+// complete fills in what is left out of a changeover, from the source's login where that makes sense.
+func (o *changeover) complete(source login) {
+	t := &o.Target
+	if t.Port == 0 {
+		t.Port = 3306
+	}
+	if t.User == "" {
+		t.User = source.User
+	}
+	if t.PasswordFile == "" && t.PasswordEnv == "" {
+		t.PasswordFile, t.PasswordEnv = source.PasswordFile, source.PasswordEnv
+	}
+	if o.First == "" {
+		o.First = sourceFirst
+	}
+}
+
 func (c *settings) check(file string) error {
-	d := c.Database
-	switch {
-	case d.User == "":
-		return badConfig("%s: database.user is missing", file)
-	case d.PasswordFile == "" && d.PasswordEnv == "":
-		return badConfig("%s: database.password_file (or password_env) is missing", file)
-	case d.Port < 1 || d.Port > 65535:
-		return badConfig("%s: database.port is %d", file, d.Port)
+	if err := c.Database.Login.check(file, "database"); err != nil {
+		return err
+	}
+	switch d := c.Database; {
 	case d.Connections < 2 || d.Connections > 10000:
 		return badConfig("%s: database.connections is %d; it must be from 2 to 10000", file, d.Connections)
 	case c.Patience < time.Second || c.Patience > 5*time.Minute:
@@ -81,6 +122,35 @@ func (c *settings) check(file string) error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return badConfig("%s: listen is %q; it must be host:port", file, c.Listen)
+	}
+	if c.Changeover == nil {
+		return nil
+	}
+	return c.Changeover.check(file, c.Database.Login)
+}
+
+func (o *changeover) check(file string, source login) error {
+	switch t := o.Target; {
+	case o.Migration == "":
+		return badConfig("%s: changeover.migration is missing: the migration's name, as in the file of changeover", file)
+	case t.Host == "":
+		return badConfig("%s: changeover.target.host is missing", file)
+	case t.Host == source.Host && t.Port == source.Port:
+		return badConfig("%s: changeover.target is the server that database names", file)
+	case o.First != sourceFirst && o.First != targetFirst:
+		return badConfig("%s: changeover.first is %q; it must be source or target", file, o.First)
+	}
+	return o.Target.check(file, "changeover.target")
+}
+
+func (l login) check(file, where string) error {
+	switch {
+	case l.User == "":
+		return badConfig("%s: %s.user is missing", file, where)
+	case l.PasswordFile == "" && l.PasswordEnv == "":
+		return badConfig("%s: %s.password_file (or password_env) is missing", file, where)
+	case l.Port < 1 || l.Port > 65535:
+		return badConfig("%s: %s.port is %d", file, where, l.Port)
 	}
 	return nil
 }
@@ -100,19 +170,40 @@ func (c *settings) secret(name string) (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
 
-// server is where the database is.
-func (c *settings) server() (at store.Server, err error) {
-	d := c.Database
-	at = store.Server{Host: d.Host, Port: d.Port, User: d.User, Database: d.Name, Connections: d.Connections}
-	if d.PasswordFile != "" {
-		at.Password, err = c.secret(d.PasswordFile)
-	} else if at.Password = os.Getenv(d.PasswordEnv); at.Password == "" {
-		err = badConfig("the environment has no %s", d.PasswordEnv)
+// source is the server that the settings name first; the only one, if there is no migration.
+func (c *settings) source() (store.Server, error) { return c.server(c.Database.Login) }
+
+// target is the server to which the database is being moved.
+func (c *settings) target() (store.Server, error) { return c.server(c.Changeover.Target) }
+
+func (c *settings) server(l login) (at store.Server, err error) {
+	at = store.Server{Host: l.Host, Port: l.Port, User: l.User, Database: c.Database.Name, Connections: c.Database.Connections}
+	if l.PasswordFile != "" {
+		at.Password, err = c.secret(l.PasswordFile)
+	} else if at.Password = os.Getenv(l.PasswordEnv); at.Password == "" {
+		err = badConfig("the environment has no %s", l.PasswordEnv)
 	}
-	if err != nil || d.CAFile == "" {
+	if err != nil || l.CAFile == "" {
 		return at, err
 	}
-	e, err := server.Endpoint{Host: d.Host, Port: d.Port}.WithTLS(server.TLSOptions{Mode: "verify-full", CA: c.path(d.CAFile)})
+	e, err := server.Endpoint{Host: l.Host, Port: l.Port}.WithTLS(server.TLSOptions{Mode: "verify-full", CA: c.path(l.CAFile)})
 	at.TLS = e.TLS
 	return at, err
+}
+
+// busTLS is how the bus's certificate is checked; nil: not by a file of settings.
+func (c *settings) busTLS() (*tls.Config, error) {
+	file := c.Changeover.Bus.CAFile
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.path(file))
+	if err != nil {
+		return nil, badConfig("changeover.bus.ca_file can't be read: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, badConfig("changeover.bus.ca_file: there is no certificate in %s", file)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
 }

@@ -69,18 +69,30 @@ Its settings are in a file of YAML:
   assets: file:///var/lib/platform/assets      # or s3://bucket?region=eu-west-1
   admin_token_file: admin.token                # opens /api/admin to its holder; may be left out
 
+While Changeover moves the database to another server, each server's settings name both: 'database'
+is the source, and
+
+  changeover:
+    migration: school                          # its name in changeover's own file
+    target: {host: db.example.net, user: app, password_file: target.pw}
+    first: source                              # the writer while neither server says who it is
+    bus: {ca_file: bus.pem, nkey_file: app.nk} # only for a bus that is not on this machine
+
+the target. Both servers are asked who the writer is, at the start and from then on; 'migrate', 'seed'
+and 'admin' go there too. Without a user and a password of its own the target has those of 'database'.
+
 A new database is made ready by 'platform migrate' and 'platform seed'; then any number of
 'platform serve' may run behind a load balancer.`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *began = true },
 	}
 	root.PersistentFlags().StringVarP(&file, "config", "c", "platform.yaml", "the file of settings")
-	open := func(context.Context) (*sql.DB, error) {
+	open := func(ctx context.Context) (*sql.DB, error) {
 		cfg, err := loadConfig(file)
 		if err != nil {
 			return nil, err
 		}
-		at, err := cfg.server()
+		at, err := cfg.writer(ctx, consoleLog(root.ErrOrStderr()))
 		if err != nil {
 			return nil, err
 		}

@@ -29,7 +29,11 @@ that the load balancer notices, then ends the requests that it has and stops. No
 
   /healthz   200 while the process lives
   /readyz    200 once the database was reached, 503 from the moment that it is told to stop
-  /metrics   for Prometheus`,
+  /metrics   for Prometheus
+
+With 'changeover' in the settings the database may be moved to another server meanwhile: writes are
+held for a moment, and go on there; reads never wait. A server that is started in the middle finds
+the writer by itself, whatever its settings name first.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(*file)
@@ -43,21 +47,17 @@ that the load balancer notices, then ends the requests that it has and stops. No
 }
 
 func serve(ctx context.Context, cfg *settings, log zerolog.Logger) error {
-	at, err := cfg.server()
+	through, closing, err := cfg.way(ctx, log)
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(at)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
+	defer func() { _ = closing() }()
 	bucket, err := assets.OpenBucket(ctx, cfg.Assets)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = bucket.Close() }()
-	web, err := cfg.web(store.New(store.Single(db, at.Addr()), log), bucket, log)
+	web, err := cfg.web(store.New(through, log), bucket, log)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,8 @@ func serve(ctx context.Context, cfg *settings, log zerolog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	log.Info().Str("listen", listener.Addr().String()).Str("database", at.Addr()+"/"+at.Database).Int("pid", os.Getpid()).Msg("serving")
+	at := through.Route()
+	log.Info().Str("listen", listener.Addr().String()).Str("database", at.Server+"/"+cfg.Database.Name).Uint64("epoch", at.Epoch).Int("pid", os.Getpid()).Msg("serving")
 	return answer(ctx, listener, web, cfg.Drain, log)
 }
 

@@ -111,12 +111,17 @@ func (p *Platform) Int(t testing.TB, query string, args ...any) (n int) {
 // Serve starts an application server of its own; it ends with the test.
 func (p *Platform) Serve(t testing.TB) (*web.Server, string) {
 	t.Helper()
+	return p.serve(t, p.NewStore(t))
+}
+
+func (p *Platform) serve(t testing.TB, st *store.Store) (*web.Server, string) {
+	t.Helper()
 	bucket, err := assets.OpenBucket(context.Background(), "file://"+t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = bucket.Close() })
-	handler, err := web.New(web.Config{Store: p.NewStore(t), Assets: bucket, AdminToken: AdminToken, Log: p.Log})
+	handler, err := web.New(web.Config{Store: st, Assets: bucket, AdminToken: AdminToken, Log: p.Log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,9 +92,11 @@ const (
 	lost
 	// shape: the tables are no longer as they were when last looked at.
 	shape
+	// cancelled: the gate could wait for it no longer. The rest is as for lost.
+	cancelled
 )
 
-// classify sorts an error by its number alone; 1290 has other causes, see Store.reallyReadOnly.
+// classify sorts an error by its number alone; 1290 has other causes, see reallyReadOnly.
 func classify(err error) class {
 	var my *mysql.MySQLError
 	if errors.As(err, &my) {

@@ -37,6 +37,7 @@ type member struct {
 	runs    int
 	saves   int
 	lines   int
+	epoch   uint64 // of the last acknowledged write
 }
 
 // begin seats so many people in front of the stores, in turn.
@@ -51,21 +52,29 @@ func begin(t *testing.T, p *platformtest.Platform, stores []*store.Store, people
 			t.Fatal(err)
 		}
 		c.members = append(c.members, m)
-		c.group.Go(func() { c.play(ctx, stores[i%len(stores)], m) })
+		c.group.Go(func() { c.play(ctx, stores[i%len(stores)], stores[(i+1)%len(stores)], m) })
 	}
 	t.Cleanup(func() { stop(); c.group.Wait() })
 	return c
 }
 
-func (c *class) play(ctx context.Context, s *store.Store, m *member) {
+// play writes through s, and reads through s and another server's.
+func (c *class) play(ctx context.Context, s, another *store.Store, m *member) {
 	for ctx.Err() == nil {
 		run := aRun(fmt.Sprintf("program %d", m.runs%7))
 		op := platformtest.Op("run")
-		if !c.until(func(try context.Context) error { _, _, err := s.Run(try, op, m.user, run); return err }) {
+		var a store.Answer
+		if !c.until(func(try context.Context) (err error) { _, a, err = s.Run(try, op, m.user, run); return err }) {
 			return
 		}
-		m.runs, m.lines = m.runs+1, m.lines+run.Lines
+		if a.Epoch < m.epoch {
+			c.t.Errorf("a write of epoch %d came after one of epoch %d", a.Epoch, m.epoch)
+		}
+		m.runs, m.lines, m.epoch = m.runs+1, m.lines+run.Lines, a.Epoch
 		c.runs.Add(1)
+		if !c.seen(s, m) || !c.seen(another, m) {
+			return
+		}
 		save := platformtest.Op("save")
 		if !c.until(func(try context.Context) error {
 			version, _, err := s.SaveProject(try, save, m.user, m.project, uint32(1+m.saves), "D", json.RawMessage(`{}`), false)
@@ -80,6 +89,18 @@ func (c *class) play(ctx context.Context, s *store.Store, m *member) {
 	}
 }
 
+// seen reads what was acknowledged last.
+func (c *class) seen(s *store.Store, m *member) bool {
+	return c.until(func(try context.Context) error {
+		s.Reach(try, m.epoch)
+		levels, err := s.Progress(try, m.user, "maze")
+		if err == nil && (len(levels) != 1 || int(levels[0].Attempts) != m.runs) {
+			return fmt.Errorf("stale: after run %d of epoch %d the progress read is %+v", m.runs, m.epoch, levels)
+		}
+		return err
+	})
+}
+
 // until sends the same operation again for as long as the answer is that nobody knows.
 func (c *class) until(send func(context.Context) error) bool {
 	for end := time.Now().Add(time.Minute); ; {
@@ -90,7 +111,7 @@ func (c *class) until(send func(context.Context) error) bool {
 			return true
 		}
 		if !errors.Is(err, store.ErrUnavailable) || time.Now().After(end) {
-			c.t.Errorf("a write was refused: %v", err)
+			c.t.Errorf("a request failed: %v", err)
 			return false
 		}
 	}
@@ -111,6 +132,11 @@ func (c *class) settle() {
 	c.t.Helper()
 	c.stop()
 	c.group.Wait()
+	c.compare()
+}
+
+func (c *class) compare() {
+	c.t.Helper()
 	for _, m := range c.members {
 		for what, want := range map[string]int{
 			"SELECT COUNT(*) FROM activities WHERE user_id = ?":                        m.runs,

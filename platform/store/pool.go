@@ -31,9 +31,30 @@ type Server struct {
 // Addr is host:port.
 func (s Server) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// Open makes a pool. Nothing is dialled yet. Its sessions are in UTC, strict, and READ COMMITTED:
-// under REPEATABLE READ the upserts of a class that begins at the same bell lock gaps of each other.
+// Open makes a pool. Nothing is dialled yet.
 func Open(s Server) (*sql.DB, error) {
+	connector, err := Connector(s)
+	if err != nil {
+		return nil, err
+	}
+	n := s.Connections
+	if n == 0 {
+		n = 40
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
+	return db, nil
+}
+
+// silence is after how long a server that owes an answer counts as lost, where no context says so
+// earlier: longer than a statement of an application server's takes, shorter than TCP needs to
+// notice that a machine is gone.
+const silence = time.Minute
+
+// Connector makes the connections of a pool. Their sessions are in UTC, strict, and READ COMMITTED:
+// under REPEATABLE READ the upserts of a class that begins at the same bell lock gaps of each other.
+func Connector(s Server) (driver.Connector, error) {
 	c := mysql.NewConfig()
 	c.Net, c.Addr, c.User, c.Passwd, c.DBName = "tcp", s.Addr(), s.User, s.Password, s.Database
 	c.TLS = s.TLS
@@ -47,6 +68,9 @@ func Open(s Server) (*sql.DB, error) {
 	c.ClientFoundRows = true // an UPDATE that changes nothing has found its row all the same
 	c.Logger = &mysql.NopLogger{}
 	c.Timeout = 3 * time.Second
+	if !s.MultiStatements { // a migration's ALTER is silent for as long as it takes
+		c.ReadTimeout, c.WriteTimeout = silence, silence
+	}
 	c.Params = map[string]string{
 		"time_zone": "'+00:00'",
 		"sql_mode":  "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY'",
@@ -58,14 +82,7 @@ func Open(s Server) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connection to %s: %w", s.Addr(), err)
 	}
-	n := s.Connections
-	if n == 0 {
-		n = 40
-	}
-	db := sql.OpenDB(readCommitted{inner})
-	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)
-	return db, nil
+	return readCommitted{inner}, nil
 }
 
 // readCommitted sets the isolation level on each new connection by the one statement that all

@@ -25,11 +25,13 @@ type Store struct {
 	meter *Meter
 	shape atomic.Pointer[tableShape]
 	cache atomic.Pointer[curriculum]
+
+	touching chan struct{} // has a place for each touch that may be under way
 }
 
 // New makes a Store behind a gate. It reads nothing yet.
 func New(gate Gate, log zerolog.Logger) *Store {
-	return &Store{gate: gate, log: log, meter: newMeter()}
+	return &Store{gate: gate, log: log, meter: newMeter(), touching: make(chan struct{}, touches)}
 }
 
 // Meter counts and times the Store's writes.
@@ -37,6 +39,24 @@ func (s *Store) Meter() *Meter { return s.meter }
 
 // Route says which server is the writer.
 func (s *Store) Route() Route { return s.gate.Route() }
+
+// reachTime bounds how long a request waits for its server to catch up with what its client has seen.
+const reachTime = time.Second
+
+// Reach is called before anything is read for a client that was acknowledged a write of that epoch.
+// Servers hear of a flip one after the other, or not at all: one that still reads the old writer
+// would miss that write, or the client's very session. It waits no longer than reachTime: what the
+// client says may be of a migration that was forgotten, or made up.
+func (s *Store) Reach(ctx context.Context, epoch uint64) {
+	if s.gate.Route().Epoch >= epoch {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	if err := s.gate.Reach(ctx, epoch); err != nil {
+		s.log.Warn().Uint64("seen", epoch).Uint64("epoch", s.gate.Route().Epoch).Msg("a client has seen a later epoch than can be found here")
+	}
+}
 
 // Ping fails if the database can't be reached, or its tables aren't there.
 func (s *Store) Ping(ctx context.Context) error {
@@ -91,88 +111,120 @@ func (t *tx) row(query string, args ...any) *sql.Row { return t.QueryRowContext(
 // write is the one way into the database for whatever changes it. It runs fn in a READ COMMITTED
 // transaction, and runs it again, whole, for as long as ctx lets it, when
 //
-//   - the server says that it did not take place (deadlock; read-only: the gate then knows where to),
+//   - the server says that it did not take place (deadlock; read-only: the gate then finds the writer),
 //   - the connection was lost before COMMIT was sent, or could not be had,
-//   - it was lost with COMMIT under way: fn then meets its own operation's row, or does it now. The
-//     old session may still be at its COMMIT: the second INSERT of the operation id waits for it.
+//   - it was lost with COMMIT under way: fn then meets its own operation's row, or does it now, on the
+//     writer of then. The old session may still be at its COMMIT: on the same server the second
+//     INSERT of the operation id waits for it; another server becomes the writer only after all that
+//     the old one acknowledges has arrived there.
 //
 // So fn must insert its operation id, or change nothing by being run twice; it must not write
 // anywhere else. It returns the epoch of the writer that took it.
 func (s *Store) write(ctx context.Context, fn func(t *tx) error) (epoch uint64, err error) {
 	start := time.Now()
 	for try := 0; ; try++ {
-		epoch, statements, err := s.once(ctx, fn)
-		if err == nil {
-			s.meter.wrote(epoch, time.Since(start), statements)
-			return epoch, nil
+		o := s.once(ctx, fn)
+		if o.err == nil {
+			s.meter.wrote(o.epoch, time.Since(start), o.statements)
+			return o.epoch, nil
 		}
 		var r *Refusal
-		if errors.As(err, &r) {
-			return epoch, err
+		if errors.As(o.err, &r) {
+			return o.epoch, o.err
 		}
-		switch c := classify(err); {
-		case ended(ctx):
+		switch {
+		case ended(ctx), errors.Is(o.err, ErrUnavailable):
 			s.meter.gaveUp()
-			s.log.Warn().Err(err).Int("tries", try+1).Dur("took", time.Since(start)).Msg("a write was given up")
-			return epoch, fmt.Errorf("%w: %w", ErrUnavailable, err)
-		case c == callers:
-			return epoch, err
-		case c == elsewhere && !s.reallyReadOnly(ctx, err):
-			return epoch, err
-		case c == shape:
+			s.log.Warn().Err(o.err).Int("tries", try+1).Dur("took", time.Since(start)).Msg("a write was given up")
+			return o.epoch, unavailable(o.err)
+		case o.class == callers:
+			return o.epoch, o.err
+		case o.class == shape:
 			if s.reshape(ctx) == nil && try >= shapeTries {
-				return epoch, err
+				return o.epoch, o.err
 			}
 		}
 		s.meter.retried()
 		if try == 3 {
-			s.log.Warn().Err(err).Dur("waited", time.Since(start)).Msg("a write is being tried again")
+			s.log.Warn().Err(o.err).Dur("waited", time.Since(start)).Msg("a write is being tried again")
+		}
+		// Who was turned away once waits at the gate, which lets him in as soon as there is sense in it.
+		if try == 0 && (o.class == elsewhere || o.class == cancelled) {
+			continue
 		}
 		if err := pause(ctx, try); err != nil {
 			s.meter.gaveUp()
-			return epoch, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			return o.epoch, unavailable(err)
 		}
 	}
 }
 
-func (s *Store) once(ctx context.Context, fn func(t *tx) error) (epoch uint64, statements int, err error) {
+func unavailable(err error) error {
+	if errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// outcome is what became of one try.
+type outcome struct {
+	err        error
+	class      class // of err
+	epoch      uint64
+	statements int // that write
+}
+
+func (s *Store) once(ctx context.Context, fn func(t *tx) error) outcome {
 	pass, err := s.gate.Enter(ctx)
 	if err != nil {
-		return 0, 0, err
+		return outcome{err: err, class: classify(err)}
 	}
-	defer pass.Leave()
+	o := s.inside(pass, fn)
+	if o.class == elsewhere && !reallyReadOnly(ctx, pass.DB, o.err) {
+		o.class = callers
+	}
+	return o
+}
+
+// inside runs the transaction. When it leaves the gate the transaction has ended in the server too.
+func (s *Store) inside(pass Pass, fn func(t *tx) error) (o outcome) {
+	ctx := pass.Context
+	o.epoch = pass.Epoch
+	defer func() {
+		if o.class = classify(o.err); o.err != nil && ended(ctx) {
+			o.class = cancelled // if it is the caller's own context that ended, write sees to it
+		}
+		pass.Leave(o.err)
+	}()
 	shape, err := s.currentShape(ctx)
 	if err != nil {
-		return pass.Epoch, 0, err
+		o.err = err
+		return o
 	}
 	begun, err := pass.DB.BeginTx(ctx, nil)
 	if err != nil {
-		return pass.Epoch, 0, err
+		o.err = err
+		return o
 	}
 	// After a COMMIT there is nothing to roll back. After anything else the transaction stays open in
 	// the server until this.
 	defer func() { _ = begun.Rollback() }()
-	if err := fn(&tx{Tx: begun, ctx: ctx, shape: shape, count: &statements}); err != nil {
-		return pass.Epoch, statements, err
+	if o.err = fn(&tx{Tx: begun, ctx: ctx, shape: shape, count: &o.statements}); o.err != nil {
+		return o
 	}
 	// Not begun.Commit, which no context ends: a server whose disk is full answers no COMMIT.
-	_, err = begun.ExecContext(ctx, "COMMIT")
-	return pass.Epoch, statements, err
+	_, o.err = begun.ExecContext(ctx, "COMMIT")
+	return o
 }
 
-// reallyReadOnly asks the server: error 1290 also tells of options that no waiting mends.
-func (s *Store) reallyReadOnly(ctx context.Context, err error) bool {
+// reallyReadOnly asks the server that refused: error 1290 also tells of options that no waiting mends.
+func reallyReadOnly(ctx context.Context, db *sql.DB, err error) bool {
 	var my *mysql.MySQLError
 	if !errors.As(err, &my) || my.Number != erOptionPrevents {
 		return true
 	}
-	pass, enterErr := s.gate.Enter(ctx)
-	if enterErr != nil {
-		return true
-	}
-	defer pass.Leave()
 	var on bool
-	if err := pass.DB.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&on); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&on); err != nil {
 		return true // not known: the next try tells
 	}
 	// Off by now: it was on, and has been lifted in between; or it is another option's error, which

@@ -58,6 +58,12 @@ func (t Token) key() []byte {
 // seenEvery is how stale a session's seen_at may grow before it is written again.
 const seenEvery = 10 * time.Minute
 
+// touches is how many sessions' uses are noted at once, touchTime how long one may take.
+const (
+	touches   = 4
+	touchTime = 5 * time.Second
+)
+
 // Session tells whose session it is: a Refusal of NoSession if there is none.
 func (s *Store) Session(ctx context.Context, token Token) (User, error) {
 	var u User
@@ -74,12 +80,32 @@ FROM sessions x JOIN users u ON u.id = x.user_id WHERE x.id = ? AND u.deleted_at
 		return u, err
 	}
 	if time.Since(seen) > seenEvery {
-		_, err = s.write(ctx, func(t *tx) error {
+		s.touch(ctx, token)
+	}
+	return u, nil
+}
+
+// touch notes that the session is in use. It does so in a goroutine of its own, because who only
+// reads must not wait when writes are held; it is bounded in time, and there are at most as many as
+// s.touching takes. What finds no place is noted at the session's next request.
+func (s *Store) touch(ctx context.Context, token Token) {
+	select {
+	case s.touching <- struct{}{}:
+	default:
+		return
+	}
+	go func() {
+		defer func() { <-s.touching }()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), touchTime)
+		defer cancel()
+		_, err := s.write(ctx, func(t *tx) error {
 			_, err := t.exec("UPDATE sessions SET seen_at = ? WHERE id = ? AND seen_at < ?", stamp(now()), token.key(), stamp(now()))
 			return err
 		})
-	}
-	return u, err
+		if err != nil {
+			s.log.Debug().Err(err).Msg("a session's use was not noted")
+		}
+	}()
 }
 
 // openSession makes the session, or leaves it as it is.

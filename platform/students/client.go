@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"syscall"
@@ -23,10 +24,11 @@ type browser struct {
 	urls    []string
 	at      int    // which of urls; another one after a connection that failed
 	cookie  string // the session, as the server set it
+	epoch   string // of the last write, as the server set it: a server that has not heard of it looks before it reads
 	locale  string
 	timeout time.Duration
 	random  *rand.Rand
-	failed  func(why, text string)
+	failed  func(request, why, text string)
 }
 
 // response is a final answer.
@@ -72,7 +74,7 @@ func (b *browser) send(ctx context.Context, method, path string, body []byte, be
 		if ctx.Err() != nil {
 			return r, context.Cause(ctx)
 		}
-		b.failed(why, err.Error())
+		b.failed(method+" "+path, why, err.Error())
 		select {
 		case <-ctx.Done():
 			return r, context.Cause(ctx)
@@ -85,6 +87,8 @@ func (b *browser) send(ctx context.Context, method, path string, body []byte, be
 func (b *browser) try(ctx context.Context, method, path string, body []byte, r *response) (why string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
+	connections := 0
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connections++ }})
 	req, err := http.NewRequestWithContext(ctx, method, b.urls[b.at]+path, bytes.NewReader(body))
 	if err != nil {
 		return "address", err
@@ -98,12 +102,19 @@ func (b *browser) try(ctx context.Context, method, path string, body []byte, r *
 	if b.cookie != "" {
 		req.AddCookie(&http.Cookie{Name: "session", Value: b.cookie})
 	}
+	if b.epoch != "" {
+		req.AddCookie(&http.Cookie{Name: "epoch", Value: b.epoch})
+	}
 	answer, err := b.http.Do(req)
 	if err != nil {
 		b.at = (b.at + 1) % len(b.urls)
 		return networkClass(err), err
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if connections > 1 {
+		// What only reads is sent again by the transport, behind our back, when its connection is lost.
+		b.failed(method+" "+path, "connection lost", "the connection was lost, and the request sent again on another")
+	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
 		return "answer cut off", err
@@ -113,8 +124,11 @@ func (b *browser) try(ctx context.Context, method, path string, body []byte, r *
 		return strconv.Itoa(answer.StatusCode), fmt.Errorf("%s %s: %s: %.200s", method, path, answer.Status, text)
 	}
 	for _, c := range answer.Cookies() {
-		if c.Name == "session" {
+		switch c.Name {
+		case "session":
 			b.cookie = c.Value
+		case "epoch":
+			b.epoch = c.Value
 		}
 	}
 	r.status, r.body = answer.StatusCode, text

@@ -26,6 +26,7 @@ type Options struct {
 	Seed    uint64        // the same seed draws the same clicks at the same times
 	Grace   time.Duration // after the end: how long outboxes go on; 0: 30 s
 	Timeout time.Duration // of one try; 0: 20 s
+	Strict  bool          // a request that failed fails the run, even if the outbox has saved it
 	Ledger  *ledger.Writer
 }
 

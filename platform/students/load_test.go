@@ -381,11 +381,11 @@ func TestLateIsWhatThisProgramIsLateFor(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	r := Report{Counts: Counts{Starts: 1000, Late: 1, Dropped: 1, Runs: 1}, Generator: Generator{LateShare: 0.002, LateLimit: lateLimit}}
-	if r.complain(); r.OK() {
+	if r.complain(false); r.OK() {
 		t.Error("two of a thousand starts were late, and the run is good")
 	}
 	r.Generator.LateShare = 0.001
-	if r.complain(); !r.OK() {
+	if r.complain(false); !r.OK() {
 		t.Error(r.Complaints)
 	}
 }

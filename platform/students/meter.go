@@ -1,6 +1,7 @@
 package students
 
 import (
+	"net/http"
 	"sync"
 	"time"
 
@@ -20,7 +21,22 @@ type meter struct {
 	second map[int64]*secondly
 	counts Counts
 	sample map[string]string // of each error, the first one's text
+
+	recorder *recorder
+	failures []Failure // the first ones
 }
+
+// Failure is a request that failed, as a client saw it: any 5xx, or a connection that was refused, lost
+// or silent for too long. That the outbox has saved it later makes no difference.
+type Failure struct {
+	At      time.Time `json:"at"`
+	Request string    `json:"request"`
+	Why     string    `json:"why"`
+	Text    string    `json:"text"`
+}
+
+// mostFailures is how many are kept; all are counted.
+const mostFailures = 1000
 
 // cell is one kind in one phase.
 type cell struct {
@@ -45,6 +61,7 @@ type Counts struct {
 	Replayed       int64            `json:"replayed"`       // of those, the first try had been done
 	Failed         map[string]int64 `json:"failed"`         // tries without a final answer, by why
 	Refused        map[string]int64 `json:"refused"`        // final answers that should not have been, by code
+	FailedRequests int64            `json:"failedRequests"` // all of Failed, and what was refused with a 5xx
 	Stale          int64            `json:"stale"`          // reads that missed an acknowledged write
 	Ahead          int64            `json:"ahead"`          // reads that showed more than was written
 	Runs           int64            `json:"runs"`           // acknowledged
@@ -52,7 +69,7 @@ type Counts struct {
 }
 
 func newMeter() *meter {
-	m := &meter{writes: newHistogram(), second: map[int64]*secondly{}, sample: map[string]string{}}
+	m := &meter{writes: newHistogram(), second: map[int64]*secondly{}, sample: map[string]string{}, recorder: newRecorder()}
 	m.counts.Failed, m.counts.Refused = map[string]int64{}, map[string]int64{}
 	for p := range m.cells {
 		m.cells[p] = make([]cell, len(ledger.Kinds())+1)
@@ -66,42 +83,84 @@ func (m *meter) with(change func(c *Counts)) {
 	change(&m.counts)
 }
 
-// answered records a final answer that is as it should be. statements is what the platform ran for it.
-func (m *meter) answered(p Phase, k ledger.Kind, latency, service, at time.Duration, statements int) {
+// answer is a final one that is as it should be.
+type answer struct {
+	phase         Phase
+	kind          ledger.Kind
+	due, sent, at time.Time     // the click, the first try, the answer
+	service       time.Duration // of the try that was answered
+	elapsed       time.Duration // since the bell
+	epoch         int64         // of the writer; 0: it was not said
+	statements    int           // that the platform ran for it
+}
+
+func (m *meter) answered(a answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := &m.cells[p][k]
+	c := &m.cells[a.phase][a.kind]
 	if c.latency == nil {
 		c.latency, c.service = newHistogram(), newHistogram()
 	}
+	latency := a.at.Sub(a.due)
 	observe(c.latency, latency)
-	observe(c.service, service)
-	c.statements += int64(statements)
-	if k.Writes() {
+	observe(c.service, a.service)
+	c.statements += int64(a.statements)
+	if a.kind.Writes() {
 		observe(m.writes, latency)
+		m.recorder.acknowledged(a)
+	} else {
+		m.recorder.read(a)
 	}
 	m.counts.Acknowledged++
-	m.counts.Statements += int64(statements)
-	s := m.second[int64(at/time.Second)]
+	m.counts.Statements += int64(a.statements)
+	s := m.second[int64(a.elapsed/time.Second)]
 	if s == nil {
 		s = &secondly{}
-		m.second[int64(at/time.Second)] = s
+		m.second[int64(a.elapsed/time.Second)] = s
 	}
-	s.statements += int64(statements)
-	if k == ledger.Run {
+	s.statements += int64(a.statements)
+	if a.kind == ledger.Run {
 		m.counts.Runs++
 		s.runs++
 	}
 }
 
-// failed counts a try that must be repeated, and refused a final answer that should not have been.
-func (m *meter) failed(why, text string) { m.note(m.counts.Failed, why, text) }
-
-func (m *meter) refused(why, text string) { m.note(m.counts.Refused, why, text) }
-
-func (m *meter) note(in map[string]int64, why, text string) {
+// failed counts a try that must be repeated.
+func (m *meter) failed(request, why, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.note(m.counts.Failed, why, text)
+	m.request(Failure{time.Now().UTC(), request, why, text})
+}
+
+// refused counts a final answer that should not have been.
+func (m *meter) refused(request string, status int, why, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note(m.counts.Refused, why, text)
+	if status >= http.StatusInternalServerError {
+		m.request(Failure{time.Now().UTC(), request, why, text})
+	}
+}
+
+// request counts one that failed in the strict sense.
+func (m *meter) request(f Failure) {
+	m.counts.FailedRequests++
+	m.recorder.at(f.At).Failed++
+	if len(m.failures) < mostFailures {
+		m.failures = append(m.failures, f)
+	}
+}
+
+// stale counts a read that missed an acknowledged write.
+func (m *meter) stale(at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts.Stale++
+	m.recorder.at(at).Stale++
+}
+
+func (m *meter) note(in map[string]int64, why, text string) {
 	in[why]++
 	if _, seen := m.sample[why]; !seen {
 		m.sample[why] = text

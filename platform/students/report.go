@@ -27,6 +27,9 @@ type Report struct {
 	Samples    map[string]string `json:"samples"` // of each kind of failure and refusal, the first one's text
 	Generator  Generator         `json:"generator"`
 	Complaints []string          `json:"complaints"` // why the run failed; empty if it didn't
+	Failures   []Failure         `json:"failures"`   // requests, the first thousand
+	Flips      []Flip            `json:"flips"`      // changes of the writer
+	Timeline   *Timeline         `json:"timeline"`
 }
 
 // OK tells whether the run was as it should be, on both sides.
@@ -81,7 +84,9 @@ func (l *Load) report(now time.Time) *Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := &Report{Started: l.began.UTC(), Seconds: now.Sub(l.began).Seconds(), Seed: l.options.Seed, URLs: l.options.URLs,
-		Pace: l.options.Pace, Seats: len(l.seats), AskedRuns: l.curve.Runs, Counts: m.counts.clone(), Samples: maps.Clone(m.sample)}
+		Pace: l.options.Pace, Seats: len(l.seats), AskedRuns: l.curve.Runs, Counts: m.counts.clone(), Samples: maps.Clone(m.sample),
+		Failures: append([]Failure{}, m.failures...), Timeline: m.recorder.timeline()}
+	r.Flips = r.Timeline.Flips()
 	for p := range phases {
 		r.phase(l, p)
 	}
@@ -91,7 +96,7 @@ func (l *Load) report(now time.Time) *Report {
 	if n := r.Counts.Starts; n > 0 {
 		r.Generator.LateShare = float64(r.Counts.Late+r.Counts.Dropped) / float64(n)
 	}
-	r.complain()
+	r.complain(l.options.Strict)
 	return r
 }
 
@@ -135,12 +140,16 @@ func latencyOf(h *hdrhistogram.Histogram) Latency {
 	return Latency{at(50), at(95), at(99), float64(h.Max()) / 1000}
 }
 
-func (r *Report) complain() {
+// complain says why the run failed. What the outbox has saved is no reason, unless that is asked for.
+func (r *Report) complain(strict bool) {
 	r.Complaints = []string{}
 	add := func(format string, args ...any) { r.Complaints = append(r.Complaints, fmt.Sprintf(format, args...)) }
 	c := r.Counts
 	if g := r.Generator; g.LateShare > g.LateLimit {
 		add("%d late and %d dropped of %d starts: the generator was too slow, its figures mean nothing", c.Late, c.Dropped, c.Starts)
+	}
+	if strict && c.FailedRequests > 0 {
+		add("%d requests failed, even if the outbox has saved them", c.FailedRequests)
 	}
 	for why, n := range c.Refused {
 		add("%d × %s: %s", n, why, r.Samples[why])

@@ -205,19 +205,20 @@ func (s *seat) answered(c *call, r response, o *ledger.Outcome, into any, note f
 	if r.status < 200 || r.status > 299 {
 		no := refused(r)
 		o.Code = no.Code
-		m.refused(c.Kind.String()+" "+no.Code, no.Error())
+		m.refused(c.method+" "+c.path, r.status, c.Kind.String()+" "+no.Code, no.Error())
 		return no
 	}
 	if into != nil {
 		if err := json.Unmarshal(r.body, into); err != nil {
-			m.refused(c.Kind.String()+" not understood", err.Error())
+			m.refused(c.method+" "+c.path, r.status, c.Kind.String()+" not understood", err.Error())
 			return err
 		}
 	}
 	if note != nil {
 		note(o)
 	}
-	m.answered(s.phase, c.Kind, r.at.Sub(c.Intended), r.service, r.at.Sub(s.load.began), c.Kind.Statements()+c.statements)
+	m.answered(answer{phase: s.phase, kind: c.Kind, due: c.Intended, sent: r.first, at: r.at, service: r.service,
+		elapsed: r.at.Sub(s.load.began), epoch: r.epoch, statements: c.Kind.Statements() + c.statements})
 	return nil
 }
 
@@ -277,8 +278,9 @@ func (b *browser) with(l *Load) *browser {
 
 // stale notes a read that missed what this person had been told is done.
 func (s *seat) stale(k ledger.Kind, op uuid.UUID, text string) {
-	s.load.meter.with(func(c *Counts) { c.Stale++ })
-	s.load.broken(s.load.options.Ledger.Note(&ledger.Stale{Kind: k, User: s.person.id, At: time.Now(), Op: op, Text: text}))
+	now := time.Now()
+	s.load.meter.stale(now)
+	s.load.broken(s.load.options.Ledger.Note(&ledger.Stale{Kind: k, User: s.person.id, At: now, Op: op, Text: text}))
 }
 
 // ahead counts a read that shows more than was written; the audit says what it is.

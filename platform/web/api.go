@@ -113,6 +113,7 @@ func (s *Server) answer(w http.ResponseWriter, status int, body any) error {
 // wrote answers a write.
 func (s *Server) wrote(w http.ResponseWriter, a store.Answer, body any) error {
 	w.Header().Set("Epoch", number(a.Epoch))
+	setEpoch(w, a.Epoch)
 	if a.Replayed {
 		w.Header().Set("Replayed", "1")
 	}

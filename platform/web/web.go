@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
@@ -134,6 +133,7 @@ func (s *Server) around(next http.Handler) http.Handler {
 				s.answer(w, http.StatusInternalServerError, failure{Error: "internal", Message: "something went wrong here"})
 			}
 		}()
+		s.catchUp(r)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -160,6 +160,7 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request) error {
 	reading, route := s.cfg.Store.Meter().Read(), s.cfg.Store.Route()
 	type writer struct {
 		Server   string `json:"server"`
+		Side     string `json:"side,omitempty"` // of a migration
 		Version  string `json:"version"`
 		Epoch    uint64 `json:"epoch"`
 		ReadOnly bool   `json:"readOnly"`
@@ -169,7 +170,7 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request) error {
 		PerSecond float64 `json:"perSecond"`
 		Total     uint64  `json:"total"`
 	}
-	is := writer{Server: route.Server, Epoch: route.Epoch}
+	is := writer{Server: route.Server, Side: route.Side, Epoch: route.Epoch}
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
 	var err error
@@ -177,34 +178,9 @@ func (s *Server) admin(w http.ResponseWriter, r *http.Request) error {
 		is.Error = "it doesn't answer"
 	}
 	return s.answer(w, http.StatusOK, map[string]any{
-		"writer": is, "held": route.Held, "latencyMs": reading.Latency, "byEpoch": reading.ByEpoch,
+		"writer": is, "held": route.Waiting, "latencyMs": reading.Latency, "byEpoch": reading.ByEpoch,
 		"writes":     rate{reading.WritesPerSecond, reading.Total.Writes},
 		"statements": rate{reading.StatementsPerSecond, reading.Total.Statements},
 		"retries":    reading.Total.Retries, "errors": reading.Total.GivenUp,
 	})
-}
-
-// metrics are for Prometheus.
-type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.HistogramVec
-}
-
-func newMetrics(st *store.Store) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "platform_request_seconds", Help: "Time to answer a request of the API, by operation and status.",
-		Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"operation", "status"})}
-	writes := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "platform_write_seconds",
-		Help: "Time from a write's arrival to its commit, by the writer's epoch.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}, []string{"epoch"})
-	meter := st.Meter()
-	meter.Observe(func(epoch uint64, took time.Duration) { writes.WithLabelValues(number(epoch)).Observe(took.Seconds()) })
-	counter := func(name, help string, read func(store.Counts) uint64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(read(meter.Read().Total)) })
-	}
-	m.registry.MustRegister(m.requests, writes,
-		counter("platform_write_statements_total", "Statements that write, in committed transactions.", func(c store.Counts) uint64 { return c.Statements }),
-		counter("platform_write_retries_total", "Times that a write was tried again.", func(c store.Counts) uint64 { return c.Retries }),
-		counter("platform_writes_given_up_total", "Writes that were not acknowledged in time.", func(c store.Counts) uint64 { return c.GivenUp }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "platform_writes_held", Help: "Writes that wait at the gate."}, func() float64 { return float64(st.Route().Held) }))
-	return m
 }

@@ -11,6 +11,7 @@
 //	doubled     there twice, or counted twice
 //	unexpected  in the writer, within the run's time or of its users, and not in the ledger
 //	stray       in the old writer and not in the new one, or written there after the fence
+//	different   a row that is not the same on both servers, if both are to be equal
 //	wrong       there with another content
 //	stale       acknowledged, and missed by a later read of the same client: the ledger says so
 //
@@ -40,12 +41,13 @@ const (
 	Doubled    Verdict = "doubled"
 	Unexpected Verdict = "unexpected"
 	Stray      Verdict = "stray"
+	Different  Verdict = "different"
 	Wrong      Verdict = "wrong"
 	Stale      Verdict = "stale"
 )
 
 // Verdicts lists them, gravest first.
-var Verdicts = []Verdict{Lost, Doubled, Wrong, Stray, Stale, Unexpected}
+var Verdicts = []Verdict{Lost, Doubled, Wrong, Stray, Different, Stale, Unexpected}
 
 // Options say what to compare.
 type Options struct {
@@ -58,10 +60,16 @@ type Options struct {
 	// Reversed: a reverse stream has carried the new writer's rows to the old one, so a row that is on
 	// both is no stray.
 	Reversed bool
+	// Equal: all rows of all tables must be the same on both servers, whoever wrote them; a stream that is
+	// on its way has Within to come. It goes for any number of passes of the role.
+	Equal  bool
+	Within time.Duration
 	// OnlyOwn leaves alone what others did during the run. Without it every row of that time must be in
 	// one of the ledgers.
 	OnlyOwn bool
 	Limit   int // how many findings are kept; all are counted. 0: 100
+
+	differed func() // called when something differs and is looked at again: for tests
 }
 
 // Finding is one thing that is wrong.
@@ -95,9 +103,10 @@ type Report struct {
 	// OutboxOnly is how many acknowledged operations took more than one try: what a page that gives up
 	// would have lost, or shown as failed.
 	OutboxOnly int            `json:"outboxOnly"`
-	Rows       map[string]int `json:"rows"`    // compared, by table
-	Effects    map[string]int `json:"effects"` // compared, by column
-	Epochs     map[int64]int  `json:"epochs"`  // acknowledged operations, by the writer's epoch
+	Rows       map[string]int `json:"rows"`            // compared, by table
+	Effects    map[string]int `json:"effects"`         // compared, by column
+	Epochs     map[int64]int  `json:"epochs"`          // acknowledged operations, by the writer's epoch
+	Sides      *Sides         `json:"sides,omitempty"` // if both were to be equal
 	Findings   []Finding      `json:"findings"`
 	Seconds    float64        `json:"seconds"`
 }
@@ -137,18 +146,41 @@ type queryer interface {
 
 // Run compares, as of one moment. An error says that it could not.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	var sides *Sides
+	var differences []Finding
+	if o.Equal {
+		if o.Old == nil {
+			return nil, errors.New("both servers are to be equal, and there is only one")
+		}
+		var err error
+		// First, because it waits for the stream: the moment of the rest is behind it.
+		if sides, differences, err = equal(ctx, o); err != nil {
+			return nil, fmt.Errorf("compare both servers: %w", err)
+		}
+	}
 	tx, err := o.Writer.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("read the writer: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	return compare(ctx, tx, o)
+	r, err := compare(ctx, tx, o)
+	if err != nil {
+		return nil, err
+	}
+	r.Sides = sides
+	for _, d := range differences {
+		r.find(d, cmp.Or(o.Limit, defaultLimit))
+	}
+	r.sort()
+	return r, nil
 }
+
+const defaultLimit = 100
 
 func compare(ctx context.Context, q queryer, o Options) (*Report, error) {
 	began := time.Now()
 	if o.Limit == 0 {
-		o.Limit = 100
+		o.Limit = defaultLimit
 	}
 	a := &auditor{o: o, q: q, ops: map[uuid.UUID]*operation{}, users: map[int64]bool{}, report: &Report{Counts: map[Verdict]int{},
 		Rows: map[string]int{}, Effects: map[string]int{}, Epochs: map[int64]int{}, Ledgers: []LedgerReport{}, Findings: []Finding{}}}
@@ -173,10 +205,23 @@ func compare(ctx context.Context, q queryer, o Options) (*Report, error) {
 	}
 	a.lost()
 	a.report.Seconds = time.Since(began).Seconds()
-	slices.SortStableFunc(a.report.Findings, func(x, y Finding) int {
+	a.report.sort()
+	return a.report, nil
+}
+
+// sort puts the gravest first.
+func (r *Report) sort() {
+	slices.SortStableFunc(r.Findings, func(x, y Finding) int {
 		return cmp.Compare(slices.Index(Verdicts, x.Verdict), slices.Index(Verdicts, y.Verdict))
 	})
-	return a.report, nil
+}
+
+// find counts a finding, and keeps it if there is room.
+func (r *Report) find(f Finding, limit int) {
+	r.Counts[f.Verdict]++
+	if len(r.Findings) < limit {
+		r.Findings = append(r.Findings, f)
+	}
 }
 
 // margin is how far the clocks of the students and of the application servers may be apart.
@@ -248,15 +293,11 @@ func (a *auditor) count(r *LedgerReport, o *ledger.Operation) {
 
 // find notes what is wrong.
 func (a *auditor) find(v Verdict, where string, op uuid.UUID, user int64, format string, args ...any) {
-	a.report.Counts[v]++
-	if len(a.report.Findings) >= a.o.Limit {
-		return
-	}
 	f := Finding{Verdict: v, Where: where, User: user, Text: fmt.Sprintf(format, args...)}
 	if op != (uuid.UUID{}) {
 		f.Op = op.String()
 	}
-	a.report.Findings = append(a.report.Findings, f)
+	a.report.find(f, a.o.Limit)
 }
 
 // match finds the operation that a row says it is of; nil if no client knows it.

@@ -99,8 +99,10 @@ func (a *auditor) stray(c opColumn, id uuid.UUID, onBoth bool) {
 	case onBoth && late && !a.o.Reversed:
 		a.find(Stray, where, id, user, "it was first sent after the fence, and the old writer has it too")
 	case onBoth:
-	case c.last && known != nil && !late:
-		// The new writer's object may have gone on since: then its last operation is another one.
+	case c.last && known != nil && (!late || a.o.Reversed):
+		// The new writer's object may have gone on since: then its last operation is another one. Where a
+		// reverse stream comes behind, that goes for any time; what was written to the old writer by itself
+		// is lost on the new one then, or shown by the comparison of both.
 	case late:
 		a.find(Stray, where, id, user, "it was written to the old writer after the fence, and the new one doesn't have it")
 	default:
