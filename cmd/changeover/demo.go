@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"changeover/cdc"
+	"changeover/cutover"
+	"changeover/cutover/report"
 	"changeover/internal/config"
 	"changeover/internal/control"
 	"changeover/internal/fault"
@@ -32,20 +33,22 @@ func newDemoCommand() *cobra.Command {
 	source := ""
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show a whole migration on this machine, under load",
+		Short: "Show the whole story on this machine, under load",
 		Long: `Demo starts a throwaway source and target, opens a school on the source (two servers of the
-learning platform behind HAProxy, and students who click Run all the time), and migrates its database
-meanwhile, with the same commands that you would use. Then the students leave, the target gets the
-rest, every row of both sides is compared, and what each student was told is saved is looked for on
-both sides.
+learning platform behind HAProxy, students who click Run all the time, and a nightly job that knows
+nothing of it all), and moves its database meanwhile, with the same commands that you would use: plan,
+run until both sides are proven equal, rehearse, cutover, rollback, cutover. The students go on through
+all of it. In the end what each of them was told is saved is looked for, and both servers are compared.
 
-It takes under three minutes once the servers have been downloaded, and leaves nothing behind.
+It takes under four minutes once the servers have been downloaded, and leaves a report in HTML and
+nothing else.
 
-Exit codes: 0 both sides are equal, and the students lost nothing; 1 they aren't, or they did; 2 the
+Exit codes: 0 no student noticed more than a pause; 1 something was refused, lost, doubled or stale; 2 the
 demo could not be done.`,
 		Example: `  changeover demo
   changeover demo --source mariadb
-  changeover demo --keep        # leaves source and target running, for looking around`,
+  changeover demo --keep           # leaves source and target running, for looking around
+  changeover demo --passes 20      # there and back ten times`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d.flavor = sandbox.Flavor(source)
@@ -54,6 +57,9 @@ demo could not be done.`,
 			}
 			if d.activities < 1000 || d.activities > 100_000_000 {
 				return fault.New(fault.Usage, "--activities is 1000 to 100000000, not %d", d.activities)
+			}
+			if d.runs < 1 || d.runs > 10_000 || d.passes < 1 || d.passes > 1000 {
+				return fault.New(fault.Usage, "--runs is 1 to 10000, --passes 1 to 1000")
 			}
 			d.screen = newScreen(cmd.OutOrStdout())
 			d.download = showProgress(cmd.ErrOrStderr())
@@ -68,7 +74,11 @@ demo could not be done.`,
 	cmd.Flags().StringVar(&source, "source", string(sandbox.MySQL), "the source's kind: mysql or mariadb")
 	cmd.Flags().StringVar(&d.dir, "dir", demoDir, "folder for the servers; it is removed at the end")
 	cmd.Flags().BoolVar(&d.keep, "keep", false, "leave source and target running")
-	cmd.Flags().IntVar(&d.activities, "activities", 300_000, "clicks on Run that the school has seen before")
+	cmd.Flags().IntVar(&d.runs, "runs", 100, "clicks on Run a second")
+	cmd.Flags().IntVar(&d.passes, "passes", 3, "how often the writer role passes: there, back, there, …")
+	cmd.Flags().StringVar(&d.html, "report", "changeover-demo.html", "the report's `FILE`")
+	cmd.Flags().StringVar(&d.figures, "figures", "", "a `FILE` for the figures, in JSON")
+	cmd.Flags().IntVar(&d.activities, "activities", 200_000, "clicks on Run that the school has seen before")
 	return cmd
 }
 
@@ -78,7 +88,8 @@ type demo struct {
 	flavor sandbox.Flavor
 	keep   bool
 	// activities is how large the school's largest table is at the beginning.
-	activities int
+	activities, runs, passes int
+	html, figures            string // files
 
 	screen   *screen
 	download sandbox.Progress
@@ -87,8 +98,10 @@ type demo struct {
 	cfg      *config.Config
 	self     string // this program
 
-	last   cdc.Status // the last one that was seen
-	maxLag time.Duration
+	last    liveStatus // the last one that was seen
+	copied  int64      // rows
+	maxLag  time.Duration
+	records []*cutover.Record
 }
 
 // run tells the story, and takes everything down however it ends.
@@ -109,18 +122,12 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if err := d.plan(ctx); err != nil {
 		return err
 	}
-	if err := d.migrate(ctx, s); err != nil {
+	j := &job{d: d}
+	defer j.leave()
+	if err := j.prepare(ctx); err != nil {
 		return err
 	}
-	results, err := d.compare(ctx)
-	if err != nil {
-		return err
-	}
-	clean, err := s.audit(ctx)
-	if err != nil {
-		return err
-	}
-	return d.summary(s.report, results, clean)
+	return d.migrate(ctx, s, j)
 }
 
 // say begins a chapter.
@@ -187,6 +194,14 @@ func (d *demo) clear(ctx context.Context) error {
 	return errors.Join(err, sandbox.Down(ctx, d.dir))
 }
 
+func firstLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) > n {
+		lines = append(lines[:n], "…")
+	}
+	return strings.Join(lines, "\n")
+}
+
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
@@ -204,21 +219,18 @@ func (d *demo) plan(ctx context.Context) error {
 	return err
 }
 
-// Of the story: how long the load goes on after the copy, and how often the screen changes.
-const (
-	demoAfterCopy = 8 * time.Second
-	demoRefresh   = 500 * time.Millisecond
-)
+// demoRefresh is how often the screen changes.
+const demoRefresh = 500 * time.Millisecond
 
-// migrate runs `changeover run` under the students until the copy is done and has been followed for a
-// while; then they leave, and a second run brings the rest.
-func (d *demo) migrate(ctx context.Context, s *school) error {
-	d.say("The school opens: %d servers of the platform behind HAProxy, and students who click Run %d times a second.", schoolServers, schoolRuns)
+// migrate runs `changeover run` under the students until both sides are proven equal, and has the writer
+// role passed meanwhile.
+func (d *demo) migrate(ctx context.Context, s *school, j *job) error {
+	d.say("The school opens: %d servers of the platform behind HAProxy, and students who click Run %d times a second.", schoolServers, d.runs)
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	d.note("http://%s", s.balancer.Addr())
-	if err := s.begin(ctx); err != nil {
+	if err := errors.Join(s.begin(ctx), j.begin(ctx)); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(d.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -235,53 +247,69 @@ func (d *demo) migrate(ctx context.Context, s *school) error {
 	if err := d.follow(ctx, run, s); err != nil {
 		return err
 	}
-	d.screen.settle()
-	if err := d.tamper(ctx, log); err != nil {
+	d.copied = d.last.Copy.Rows
+	if err := d.verify(ctx, log); err != nil {
 		return err
 	}
-	d.say("The students leave, and the run stops: a second one goes on where the first was, until both sides are proven equal.")
-	if err := errors.Join(s.leave(), run.stop()); err != nil {
-		return err
-	}
-	d.say("$ changeover run --until verified")
-	last, err := d.start("changeover run --until verified", log, d.command(ctx, "run", "--until", "verified"))
-	if err != nil {
-		return err
-	}
-	return last.wait()
-}
-
-// tamper changes rows on the target behind the run's back, under load, and has them found and repaired.
-func (d *demo) tamper(ctx context.Context, log io.Writer) error {
-	d.say("The run has compared both sides meanwhile. Somebody changes one row of the target, and deletes another.")
-	if err := d.compared(ctx, func(s verify.State) bool { return s.Wholly }); err != nil {
-		return err
-	}
-	target, err := d.pair.Target.Open(sandbox.Root, d.cfg.Databases[0])
-	if err != nil {
-		return err
-	}
-	defer target.Close()
-	for _, q := range []string{"UPDATE user_levels SET best_result = 99 ORDER BY user_id, script_id, level_id LIMIT 1", "DELETE FROM activities ORDER BY id LIMIT 1"} {
-		if _, err := target.ExecContext(ctx, q); err != nil {
+	for _, kind := range append([]cutover.Kind{cutover.Rehearse}, d.kinds()...) {
+		if err := d.pass(ctx, kind); err != nil {
+			return err
+		}
+		if err := d.goOn(ctx, run, s, demoAfterPass); err != nil {
+			return err
+		}
+		if err := d.compared(ctx, func(s verify.State) bool { return s.Wholly }); err != nil {
 			return err
 		}
 	}
-	if err := d.verify(ctx, log, "--again", "--wait", "2m"); err != nil {
+	d.say("$ changeover status")
+	d.look(ctx)
+	d.note("%s", strings.TrimSpace(runText(d.last)))
+	d.say("The students send what they have, and leave. The job ends.")
+	j.leave()
+	if err := s.leave(); err != nil {
 		return err
 	}
-	return d.verify(ctx, log, "--repair")
+	return d.tell(ctx, s, j)
+}
+
+// tell looks whether the school lost anything, and says what the students noticed.
+func (d *demo) tell(ctx context.Context, s *school, j *job) error {
+	writer, _ := d.writer()
+	db, err := j.open(writer)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "DROP EVENT count_minutes") // it would never let both servers stand still
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	a, clean, err := s.auditAll(ctx)
+	if err != nil {
+		return err
+	}
+	lost, err := j.audit(ctx, writer)
+	if err != nil {
+		return err
+	}
+	a.Lost += lost
+	a.Stale, a.Failed = s.report.Counts.Stale, s.report.Counts.FailedRequests
+	saw, err := d.page(s.report, a)
+	if err != nil {
+		return err
+	}
+	return d.summary(s.report, a, saw, j, clean && lost == 0)
 }
 
 // verify shows `changeover verify`, whose answer may well be no.
 func (d *demo) verify(ctx context.Context, log io.Writer, args ...string) error {
-	d.say("$ changeover verify %s", strings.Join(args, " "))
+	d.say("$ changeover verify")
 	text := &strings.Builder{}
 	cmd := d.command(ctx, "verify", args...)
 	cmd.Stderr = log
 	cmd.Stdout = text
 	err := cmd.Run()
-	d.note("%s", strings.TrimSpace(text.String()))
+	d.note("%s", firstLines(text.String(), 6))
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == exitNo {
 		return nil
@@ -309,11 +337,20 @@ func (d *demo) compared(ctx context.Context, is func(verify.State) bool) error {
 	}
 }
 
-// follow shows the run until its copy has been done for a while.
+// look asks the run how it is.
+func (d *demo) look(ctx context.Context) {
+	var s liveStatus
+	if err := control.Ask(ctx, d.cfg.StateDir, "GET", "/v1/status", &s); err != nil {
+		return // it isn't there yet; if it never comes, run ends
+	}
+	d.last = s
+	d.maxLag = max(d.maxLag, time.Duration(s.Stream.LagMaxMS*float64(time.Millisecond)))
+}
+
+// follow shows the run until every row has been copied and compared.
 func (d *demo) follow(ctx context.Context, run *program, school *school) error {
 	tick := time.NewTicker(demoRefresh)
 	defer tick.Stop()
-	var copied time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -324,20 +361,11 @@ func (d *demo) follow(ctx context.Context, run *program, school *school) error {
 			return errors.Join(fmt.Errorf("the students left while they should stay\n%s", lastLines(school.lines.all(), 8)), school.load.err)
 		case <-tick.C:
 		}
-		var s cdc.Status
-		if err := control.Ask(ctx, d.cfg.StateDir, "GET", "/v1/status", &s); err != nil {
-			continue // it isn't there yet; if it never comes, run ends
-		}
-		d.last = s
-		d.maxLag = max(d.maxLag, time.Duration(s.Stream.LagMaxMS*float64(time.Millisecond)))
+		d.look(ctx)
 		d.show(school)
-		if s.Phase != "streaming" {
-			continue
-		}
-		if copied.IsZero() {
-			copied = time.Now()
-		}
-		if time.Since(copied) > demoAfterCopy {
+		var v verify.State
+		if err := control.Ask(ctx, d.cfg.StateDir, "GET", "/v1/verify", &v); err == nil && v.Wholly && d.last.Phase == "streaming" {
+			d.screen.settle()
 			return nil
 		}
 	}
@@ -345,7 +373,7 @@ func (d *demo) follow(ctx context.Context, run *program, school *school) error {
 
 // show draws the students and the run's own status.
 func (d *demo) show(school *school) {
-	text := school.text() + statusText(d.last)
+	text := school.text() + runText(d.last)
 	s, n := d.last, school.lines.now()
 	plain := fmt.Sprintf("%5.1fs  %-9s copy %5.1f %%  %s rows/s  lag %s  stream %s changes/s  students %.0f Runs/s, p99 %s, %d refused",
 		time.Since(d.began).Seconds(), s.Phase, s.Copy.Share*100, thousands(int64(s.Copy.RowsPerSecond)), millis(s.Stream.LagMS),
@@ -353,77 +381,74 @@ func (d *demo) show(school *school) {
 	d.screen.redraw(text, plain)
 }
 
-// compare shows both sides table by table.
-func (d *demo) compare(ctx context.Context) ([]verify.TableResult, error) {
-	d.say("Every row of both sides is compared: a SHA-256 of each, computed in the servers.")
-	src, err := d.pair.Source.Open(sandbox.Changeover, "")
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close()
-	dst, err := d.pair.Target.Open(sandbox.Admin, "")
-	if err != nil {
-		return nil, err
-	}
-	defer dst.Close()
-	names, err := demoTableNames(ctx, src, d.cfg.Databases[0])
-	if err != nil {
-		return nil, err
-	}
-	results, err := verify.Compare(ctx, src, dst, names, verify.Options{})
-	if err != nil {
-		return nil, err
-	}
-	d.note("%-16s %14s %14s  %-18s %-18s", "table", "source rows", "target rows", "source digest", "target digest")
-	for _, r := range results {
-		verdict := "equal"
-		if !r.Equal {
-			verdict = "DIFFERENT " + r.Problem
-		}
-		d.note("%-16s %14s %14s  %-18.16s %-18.16s %s", r.Table, thousands(int64(r.Source.Rows)), thousands(int64(r.Target.Rows)),
-			strings.ToLower(r.Source.Sum), strings.ToLower(r.Target.Sum), verdict)
-	}
-	return results, nil
+// figures are what a bench takes from a demo.
+type figures struct {
+	Passes []passFigures `json:"passes"`
+	Failed, Lost, Doubled, Stray, Stale, Different,
+	Unexpected, Wrong int64
+	Runs, Acknowledged int64
+	JobRefused         int `json:"job_refused"`
 }
 
-func demoTableNames(ctx context.Context, db *sql.DB, database string) ([]verify.Name, error) {
-	rows, err := db.QueryContext(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' ORDER BY 1", database)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var names []verify.Name
-	for rows.Next() {
-		n := verify.Name{Schema: database}
-		if err := rows.Scan(&n.Table); err != nil {
-			return nil, err
-		}
-		names = append(names, n)
-	}
-	return names, rows.Err()
+// passFigures are those of one pass of the role. Milliseconds.
+type passFigures struct {
+	Kind          cutover.Kind   `json:"kind"`
+	HoldMS        float64        `json:"hold_ms"`          // by the coordinator's clock
+	GatesMS       float64        `json:"gates_ms"`         // from the hold to the first write on the new writer, the slowest gate's
+	ClientsMS     float64        `json:"clients_ms"`       // the students'
+	PauseMS       float64        `json:"pause_ms"`         // between two acknowledged writes, over all students
+	BeforeP99     float64        `json:"before_p99"`       // of a student's write
+	DuringP99     float64        `json:"during_p99"`       // in the second of the pass
+	AfterP99      float64        `json:"after_p99"`        // after it
+	ReadsDuring99 float64        `json:"reads_during_p99"` // reads don't wait
+	ReadsBefore99 float64        `json:"reads_before_p99"`
+	Present       map[string]int `json:"present"`
 }
 
-// summary says what came of it; anything but the promise is a "no".
-func (d *demo) summary(r *students.Report, results []verify.TableResult, clean bool) error {
-	equal := len(results) > 0 && verify.Equal(results)
-	verdict := "both sides are equal"
-	switch {
-	case !equal:
-		verdict = "THE SIDES DIFFER"
-	case !clean:
-		verdict = "both sides are equal, BUT THE STUDENTS HAVE LOST SOMETHING"
-	case refused(r) > 0:
-		verdict = "both sides are equal, BUT NOT EVERYTHING WAS SAVED: " + strings.Join(r.Complaints, "; ")
+// summary is the one screen at the end; anything but the promise is a "no".
+func (d *demo) summary(r *students.Report, a report.Audit, saw []report.Seen, j *job, clean bool) error {
+	f := figures{Failed: a.Failed, Lost: int64(a.Lost), Doubled: int64(a.Doubled), Stray: int64(a.Stray), Stale: a.Stale, Different: int64(a.Different),
+		Unexpected: int64(a.Unexpected), Wrong: int64(a.Wrong), Runs: r.Counts.Runs, Acknowledged: r.Counts.Acknowledged, JobRefused: j.refused}
+	verdict := "no student noticed more than a pause"
+	if !clean || !a.Clean() || refused(r) > 0 {
+		verdict = "SOMETHING WENT WRONG: " + strings.Join(append(r.Complaints, fmt.Sprintf("%+v", a)), "; ")
 	}
 	d.say("Done: %s.", verdict)
-	d.note(`rows copied           %s
-changes streamed      %s in %s transactions, while the students were there
-lag                   p99 %s, at most %s
-students              %s clicks on Run, %s writes acknowledged, %d retried, %d unanswered`,
-		thousands(d.last.Copy.Rows), thousands(d.last.Stream.Changes), thousands(d.last.Stream.Transactions),
-		millis(d.last.Stream.LagP99MS), millis(float64(d.maxLag)/1e6),
-		thousands(int64(r.Counts.Runs)), thousands(int64(r.Counts.Acknowledged)), r.Counts.Retried, r.Counts.Unacknowledged)
-	if !equal || !clean || refused(r) > 0 {
+	d.note("%-10s %9s %9s %9s   %s", "", "hold", "gates", "pause", "a student's write, p99: before, in the second of, after")
+	for i, record := range d.records {
+		s := saw[i]
+		p := passFigures{Kind: record.Kind, HoldMS: record.HoldMS, ClientsMS: s.HoldMS, PauseMS: s.During.Pause, BeforeP99: s.Before.P99, DuringP99: s.During.P99,
+			AfterP99: s.After.P99, ReadsDuring99: s.During.ReadP99, ReadsBefore99: s.Before.ReadP99, Present: record.Present}
+		for _, g := range record.Gates {
+			p.GatesMS = max(p.GatesMS, g.FirstWriteMS)
+		}
+		if record.Outcome == cutover.Committed {
+			f.Passes = append(f.Passes, p)
+		}
+		gates := "-"
+		if p.GatesMS > 0 {
+			gates = millis(p.GatesMS)
+		}
+		d.note("%-10s %9s %9s %9s   %s, %s, %s", record.Kind, millis(p.HoldMS), gates, millis(p.PauseMS), millis(p.BeforeP99), millis(p.DuringP99), millis(p.AfterP99))
+	}
+	proof := d.records[len(d.records)-1].Proof
+	d.note(`
+failed requests       %d of %s clicks on Run (any 5xx, refused or reset connection, even if a retry saved it)
+writes                %s acknowledged: %d lost, %d doubled, %d stray, %d stale
+a job without a gate  %s writes acknowledged, %d refused by the fence, %d connections ended
+rows                  %s copied, %s proven equal, %s the same on both servers in the end
+lag                   at most %s
+report                %s`,
+		a.Failed, thousands(r.Counts.Runs), thousands(r.Counts.Acknowledged), a.Lost, a.Doubled, a.Stray, a.Stale,
+		thousands(int64(len(j.acknowledged))), j.refused, j.lost, thousands(d.copied), thousands(int64(proof.Rows)), thousands(int64(a.SameRows)),
+		millis(float64(d.maxLag)/1e6), d.html)
+	if d.figures != "" {
+		text, err := json.MarshalIndent(f, "", "  ")
+		if err := errors.Join(err, os.WriteFile(d.figures, text, 0o644)); err != nil {
+			return err
+		}
+	}
+	if !clean || !a.Clean() || refused(r) > 0 {
 		return &answerNo{}
 	}
 	return nil

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -40,7 +39,6 @@ type school struct {
 // that fewer are needed.
 const (
 	schoolServers = 2
-	schoolRuns    = 60
 	schoolPace    = 30
 )
 
@@ -72,14 +70,22 @@ func (d *demo) runTool(ctx context.Context, out io.Writer, name string, args ...
 
 // settings writes the file of settings of a platform server, on a side's database.
 func (s *school) settings(name, listen string) (string, error) {
-	source := s.demo.pair.Source
+	source, target := s.demo.pair.Source, s.demo.pair.Target
 	secret, err := filepath.Abs(source.PasswordFile(sandbox.App))
+	if err != nil {
+		return "", err
+	}
+	other, err := filepath.Abs(target.PasswordFile(sandbox.App))
 	if err != nil {
 		return "", err
 	}
 	file := filepath.Join(s.demo.runFiles(), name+".yaml")
 	text := fmt.Sprintf("listen: %s\ndrain: 0s\ndatabase: {host: %s, port: %d, user: %s, password_file: %q, name: %s}\n",
 		listen, source.Host, source.Port, sandbox.App, secret, s.demo.cfg.Databases[0])
+	if name != "school" { // that one is for making the schema, before there is a target
+		text += fmt.Sprintf("changeover: {migration: %s, target: {host: %s, port: %d, user: %s, password_file: %q}}\n",
+			s.demo.cfg.Migration, target.Host, target.Port, sandbox.App, other)
+	}
 	return file, os.WriteFile(file, []byte(text), 0o600)
 }
 
@@ -187,7 +193,7 @@ func (s *school) begin(ctx context.Context) error {
 		return err
 	}
 	s.load, err = s.demo.start("hourofcode load", &s.lines, exec.CommandContext(ctx, path, "load", "http://"+s.balancer.Addr(),
-		"--runs", strconv.Itoa(schoolRuns), "--pace", strconv.Itoa(schoolPace), "--for", "30m", "--ramp", "2s",
+		"--runs", strconv.Itoa(s.demo.runs), "--pace", strconv.Itoa(schoolPace), "--for", "30m", "--ramp", "2s",
 		"--ledger", s.ledger(), "--report", s.reportFile()))
 	return err
 }
@@ -227,49 +233,6 @@ func (s *school) close() error {
 		ended(p.stop())
 	}
 	return errors.Join(errs...)
-}
-
-// audit compares the ledger with the database on both sides, and tells whether nothing was found.
-func (s *school) audit(ctx context.Context) (clean bool, err error) {
-	path, err := s.demo.tool("hourofcode")
-	if err != nil {
-		return false, err
-	}
-	clean = true
-	for _, side := range []*sandbox.Server{s.demo.pair.Source, s.demo.pair.Target} {
-		secret, err := filepath.Abs(side.PasswordFile(sandbox.App))
-		if err != nil {
-			return false, err
-		}
-		at := fmt.Sprintf("%s@%s", sandbox.App, net.JoinHostPort(side.Host, strconv.Itoa(side.Port)))
-		s.demo.say("$ hourofcode audit students.ledger --writer %s   # the %s", at, side.Role)
-		out := &strings.Builder{}
-		cmd := exec.CommandContext(ctx, path, "audit", s.ledger(), "--writer", at,
-			"--writer-password-file", secret, "--database", s.demo.cfg.Databases[0])
-		cmd.Stdout, cmd.Stderr = out, out
-		err = cmd.Run()
-		text := strings.TrimSpace(out.String())
-		if err == nil { // else all of it is wanted
-			text = firstAndLast(text)
-		}
-		s.demo.note("%s", text)
-		var exit *exec.ExitError
-		switch {
-		case errors.As(err, &exit) && exit.ExitCode() == exitNo:
-			clean = false
-		case err != nil:
-			return false, err
-		}
-	}
-	return clean, nil
-}
-
-func firstAndLast(text string) string {
-	first, rest, many := strings.Cut(text, "\n")
-	if !many {
-		return first
-	}
-	return filepath.Base(first) + "\n" + lastLines(rest, 1)
 }
 
 // loadLines are the lines that hourofcode prints, of which the last one is the present. Safe for

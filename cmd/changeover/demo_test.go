@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"changeover/cutover"
+	"changeover/cutover/report"
 	"changeover/internal/sandbox"
 	"changeover/platform/students"
-	"changeover/verify"
 )
 
 // buildChangeover builds this command and those that the demo runs beside itself.
@@ -38,19 +39,26 @@ func leftBehind(t *testing.T, dir string) {
 	}
 }
 
-func TestTheDemoEndsEqualAndLeavesNothing(t *testing.T) {
+func TestTheDemoPassesTheRoleAndLeavesNothing(t *testing.T) {
 	program := buildChangeover(t)
 	for _, source := range []string{"mysql", "mariadb"} {
 		t.Run(source, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "demo")
 			t.Cleanup(func() { _ = sandbox.Down(context.Background(), dir) })
-			out, err := exec.Command(program, "demo", "--activities", "2000", "--source", source, "--dir", dir).CombinedOutput()
+			page := filepath.Join(t.TempDir(), "report.html")
+			out, err := exec.Command(program, "demo", "--activities", "2000", "--runs", "30", "--source", source, "--dir", dir, "--report", page).CombinedOutput()
 			text := string(out)
 			if err != nil {
 				t.Fatalf("demo: %v\n%s", err, text)
 			}
-			if !strings.Contains(text, "Done: both sides are equal.") || strings.Count(text, " equal\n") != schoolTables {
-				t.Errorf("the demo doesn't show %d equal tables:\n%s", schoolTables, text)
+			for _, word := range []string{"Done: no student noticed more than a pause.", "failed requests       0 of", " 0 lost, 0 doubled, 0 stray, 0 stale",
+				"cutover 2 of school: committed; the target is the writer (epoch 2)", "committed; the source is the writer (epoch 3)", "committed; the target is the writer (epoch 4)"} {
+				if !strings.Contains(text, word) {
+					t.Errorf("the demo doesn't say %q:\n%s", word, text)
+				}
+			}
+			if html, err := os.ReadFile(page); err != nil || !bytes.Contains(html, []byte("<svg")) {
+				t.Errorf("the report: %v, %d bytes", err, len(html))
 			}
 			leftBehind(t, dir)
 		})
@@ -68,7 +76,7 @@ func interrupt(t *testing.T, program, moment string) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	t.Cleanup(func() { _ = sandbox.Down(context.Background(), dir) })
 	log := &waitFor{text: moment, seen: make(chan struct{})}
-	cmd := exec.Command(program, "demo", "--activities", "2000", "--dir", dir)
+	cmd := exec.Command(program, "demo", "--activities", "2000", "--dir", dir, "--report", filepath.Join(t.TempDir(), "report.html"))
 	cmd.Stdout = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -107,35 +115,31 @@ func (w *waitFor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// schoolTables is how many tables the platform has, with that of its migrations.
-const schoolTables = 20
-
-func TestADemoWhoseSidesDifferAnswersNo(t *testing.T) {
-	equal := make([]verify.TableResult, schoolTables)
-	for i := range equal {
-		equal[i].Equal = true
-	}
-	different := append([]verify.TableResult{}, equal...)
-	different[3].Equal = false
-	complaints := &students.Report{Counts: students.Counts{Refused: map[string]int64{"not-yours": 1}}}
+func TestADemoThatDoesNotKeepItsWordAnswersNo(t *testing.T) {
+	committed := &cutover.Record{Kind: cutover.Cutover, Outcome: cutover.Committed, HoldMS: 120}
+	refusal := &students.Report{Counts: students.Counts{Refused: map[string]int64{"not-yours": 1}}}
 	for _, c := range []struct {
-		name    string
-		results []verify.TableResult
-		report  *students.Report
-		clean   bool
-		yes     bool
+		name   string
+		report *students.Report
+		audit  report.Audit
+		clean  bool
+		yes    bool
 	}{
-		{"equal", equal, &students.Report{}, true, true},
-		{"one table differs", different, &students.Report{}, true, false},
-		{"no table was compared", nil, &students.Report{}, true, false},
-		{"something is lost", equal, &students.Report{}, false, false},
-		{"a write was refused", equal, complaints, true, false},
+		{"all is well", &students.Report{}, report.Audit{}, true, true},
+		{"something is lost", &students.Report{}, report.Audit{Lost: 1}, true, false},
+		{"a request failed", &students.Report{}, report.Audit{Failed: 1}, true, false},
+		{"the audit says no", &students.Report{}, report.Audit{}, false, false},
+		{"a write was refused", refusal, report.Audit{}, true, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := &demo{screen: newScreen(&bytes.Buffer{}), began: time.Now()}
+			var out bytes.Buffer
+			d := &demo{screen: newScreen(&out), began: time.Now(), records: []*cutover.Record{committed}}
 			var no *answerNo
-			if err := d.summary(c.report, c.results, c.clean); (err == nil) != c.yes || !c.yes && !errors.As(err, &no) {
+			if err := d.summary(c.report, c.audit, make([]report.Seen, 1), &job{}, c.clean); (err == nil) != c.yes || !c.yes && !errors.As(err, &no) {
 				t.Errorf("summary returns %v", err)
+			}
+			if c.yes == strings.Contains(out.String(), "WRONG") {
+				t.Errorf("the screen says\n%s", out.String())
 			}
 		})
 	}

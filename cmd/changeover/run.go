@@ -13,6 +13,7 @@ import (
 
 	"changeover/cdc"
 	"changeover/cdc/plan"
+	"changeover/cutover"
 	"changeover/internal/config"
 	"changeover/internal/control"
 	"changeover/internal/fault"
@@ -21,7 +22,7 @@ import (
 
 func newRunCommand(g *globals) *cobra.Command {
 	var until string
-	var skipPlan bool
+	var skipPlan, standby bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Copy the databases, then keep the target equal to the source",
@@ -50,15 +51,19 @@ reason; 78 the configuration is not valid.`,
 			if err != nil {
 				return err
 			}
-			if !skipPlan {
+			if standby && end != cdc.Forever {
+				return fault.New(fault.Usage, "--standby and --until exclude each other")
+			}
+			if !skipPlan && !standby {
 				if err := g.mustPass(cmd.Context(), cfg); err != nil {
 					return err
 				}
 			}
-			return runMigration(cmd.Context(), cfg, end, g.log(cmd.ErrOrStderr()))
+			return runMigration(cmd.Context(), cfg, end, standby, g.log(cmd.ErrOrStderr()))
 		},
 	}
 	cmd.Flags().StringVar(&until, "until", "", "stop by itself: copied, caught-up or verified")
+	cmd.Flags().BoolVar(&standby, "standby", false, "wait, and take over when the run that is there has died or said nothing for 3 s")
 	cmd.Flags().BoolVar(&skipPlan, "skip-plan", false, "don't run the checks of plan first")
 	return cmd
 }
@@ -83,30 +88,39 @@ func (g *globals) mustPass(ctx context.Context, cfg *config.Config) error {
 // memoryReserve is what the process needs beside transactions and chunks.
 const memoryReserve = 96 << 20
 
-func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, log zerolog.Logger) error {
+func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, standby bool, log zerolog.Logger) error {
 	debug.SetMemoryLimit(int64(cfg.Apply.Memory) + memoryReserve)
-	opts, err := runnerOptions(cfg, until, log)
-	if err != nil {
-		return err
-	}
 	api, err := control.Listen(cfg.Listen, cfg.StateDir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = api.Close() }()
-	opts.Control, opts.Held = api.Address(), api.Announce
-	log.Info().Str("migration", cfg.Migration).Str("control", api.Address()).Msg("run begins")
 	verifier := verify.New(verifierConfig(cfg, log))
-	if until == cdc.Forever || until == cdc.Verified { // a run that ends with the copy has nothing to compare
-		opts.Companion = verifier
+	opts, err := officeOptions(cfg, until, verifier, log)
+	if err != nil {
+		return err
 	}
-	runner := cdc.New(opts)
+	opts.Stream.Control, opts.Held, opts.Standby = api.Address(), api.Announce, standby
+	if until == cdc.Forever { // one that ends by itself passes no role
+		b, closes, err := openBus(cfg, log)
+		if err != nil {
+			return err
+		}
+		defer closes()
+		opts.Bus = b
+	}
+	log.Info().Str("migration", cfg.Migration).Str("control", api.Address()).Msg("run begins")
+	c := cutover.New(opts)
 	ctx, stop := context.WithCancel(ctx)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return control.Serve(ctx, api, runner, verifyRoutes(verifier)...) })
+	none := cdc.Status{Migration: cfg.Migration, Phase: "starting", Source: opts.Stream.Source.Addr(), Target: opts.Stream.Target.Addr(), Started: time.Now(),
+		Waiting: []string{}, Tables: []cdc.TableStatus{}, Workers: []cdc.WorkerShare{}}
+	g.Go(func() error {
+		return control.Serve(ctx, api, office{c, none}, append(verifyRoutes(verifier), attemptRoutes(c)...)...)
+	})
 	g.Go(func() error {
 		defer stop()
-		return runner.Run(ctx)
+		return c.Run(ctx)
 	})
 	began := time.Now()
 	err = g.Wait()
@@ -118,6 +132,19 @@ func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, log 
 		log.Info().Dur("took", time.Since(began)).Msg("done")
 	}
 	return err
+}
+
+// officeOptions are the coordinator's by the configuration.
+func officeOptions(cfg *config.Config, until cdc.Until, verifier *verify.Verifier, log zerolog.Logger) (cutover.Options, error) {
+	stream, err := runnerOptions(cfg, until, log)
+	if err != nil {
+		return cutover.Options{}, err
+	}
+	set, err := hooks(cfg)
+	if err != nil {
+		return cutover.Options{}, err
+	}
+	return cutover.Options{Stream: stream, Verifier: verifier, Hold: cfg.Cutover.Hold, Fence: cfg.Cutover.Fence, Operators: cfg.Cutover.Operators, Hooks: set, Log: log}, nil
 }
 
 func runnerOptions(cfg *config.Config, until cdc.Until, log zerolog.Logger) (cdc.Options, error) {

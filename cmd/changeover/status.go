@@ -33,7 +33,7 @@ Exit codes: 0 answered; 2 no run of this migration answers.`,
 			if err != nil {
 				return err
 			}
-			ask := func(ctx context.Context) (s cdc.Status, err error) {
+			ask := func(ctx context.Context) (s liveStatus, err error) {
 				err = control.Ask(ctx, cfg.StateDir, "GET", "/v1/status", &s)
 				return s, err
 			}
@@ -47,7 +47,7 @@ Exit codes: 0 answered; 2 no run of this migration answers.`,
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), s)
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), statusText(s))
+			_, err = io.WriteString(cmd.OutOrStdout(), runText(s))
 			return err
 		},
 	}
@@ -57,7 +57,7 @@ Exit codes: 0 answered; 2 no run of this migration answers.`,
 }
 
 // watchStatus redraws the status in place on a terminal, and prints it anew elsewhere.
-func watchStatus(ctx context.Context, w io.Writer, ask func(context.Context) (cdc.Status, error)) error {
+func watchStatus(ctx context.Context, w io.Writer, ask func(context.Context) (liveStatus, error)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	lines := 0
@@ -66,7 +66,7 @@ func watchStatus(ctx context.Context, w io.Writer, ask func(context.Context) (cd
 		if err != nil {
 			return err
 		}
-		text := statusText(s)
+		text := runText(s)
 		if isTerminal(w) && lines > 0 {
 			fmt.Fprintf(w, "\033[%dA\033[J", lines)
 		}
@@ -80,6 +80,34 @@ func watchStatus(ctx context.Context, w io.Writer, ask func(context.Context) (cd
 			return nil
 		}
 	}
+}
+
+// runText is a person's view of a run: the stream, and who has the writer role.
+func runText(s liveStatus) string {
+	c := s.Cutover
+	if c.Writer == "" {
+		return statusText(s.Status)
+	}
+	var b strings.Builder
+	b.WriteString(statusText(s.Status))
+	fmt.Fprintf(&b, "writer  the %s, epoch %d; %d gates", c.Writer, c.Epoch, len(c.Gates))
+	if c.Rollback != "" {
+		fmt.Fprintf(&b, "; rollback: %s", c.Rollback)
+	}
+	if c.UnderWay != "" {
+		fmt.Fprintf(&b, "; %s", c.UnderWay)
+	}
+	b.WriteByte('\n')
+	for _, g := range c.Gates {
+		fmt.Fprintf(&b, "  gate  %-40s %-8s epoch %d, %d inside, %d waiting\n", g.Name, g.State, g.Epoch, g.Inside, g.Waiting)
+	}
+	if c.Strays > 0 {
+		fmt.Fprintf(&b, "STRAYS  %d transactions on the old writer that are not Changeover's; the first: %s %v\n", c.Strays, c.First[0].ID, c.First[0].Rows)
+	}
+	if c.Watch != "" {
+		fmt.Fprintf(&b, "ALARM   nobody watches the old writer: %s\n", c.Watch)
+	}
+	return b.String()
 }
 
 // statusTables is how many tables a person is shown; the slowest to be done come first.
