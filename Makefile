@@ -6,7 +6,7 @@ GO ?= go
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race,)
 
-.PHONY: build test race demo bench fuzz lint clean
+.PHONY: build test race demo bench chaos fuzz lint clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/changeover ./cmd/platform ./cmd/hourofcode
@@ -40,6 +40,10 @@ COUNT ?= 1
 fuzz:
 	mkdir -p .fuzz
 	CHANGEOVER_FUZZ=$(if $(SEED),,$(FOR)) CHANGEOVER_FUZZ_SEED=$(SEED) $(GO) test ./cdc -run TestAnyMigrationEndsEqual -count $(COUNT) -v -timeout 0 -artifacts -outputdir $(CURDIR)/.fuzz
+
+# The coordinator is killed at every statement of a cutover and of a rollback, before, during and after it.
+chaos:
+	CHANGEOVER_CHAOS=all CHANGEOVER_CHAOS_REPORT=$(CURDIR)/docs/bench/CHAOS.md $(GO) test ./cutover -run TestACoordinatorMayDieAtAnyStatement -count 1 -timeout 3h
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi

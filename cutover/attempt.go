@@ -126,6 +126,7 @@ type attempt struct {
 	prepared *objects.Prepared
 	back     *cdc.Return
 	relaxed  map[helm.Side]bool // a commit there may not survive a crash
+	noted    bool               // that there are sessions without a gate
 
 	holding *bus.Holding
 	unhold  func() // ends the renewing

@@ -194,6 +194,7 @@ func TestACoordinatorMayDieAtAnyStatement(t *testing.T) {
 	t.Logf("seed %d: %d statements in a cutover, %d in a rollback", seed, len(due[Cutover]), len(due[Rollback]))
 	due = chosen(due, rand.New(rand.NewPCG(seed, 1)), os.Getenv("CHANGEOVER_CHAOS") == "all")
 	writer := helm.Source
+	var deaths []death
 	for len(due[Cutover])+len(due[Rollback]) > 0 {
 		kind := Cutover
 		if writer == helm.Target {
@@ -206,6 +207,9 @@ func TestACoordinatorMayDieAtAnyStatement(t *testing.T) {
 		s.attemptBy(kind, at)
 		was, began := writer, time.Now()
 		writer = s.settled("")
+		if at != "" {
+			deaths = append(deaths, death{kind, at, was, writer, time.Since(began)})
+		}
 		t.Logf("%s, dead at %s: the %s is the writer (it was the %s), settled and proven after %v", kind, at, writer, was, time.Since(began).Round(time.Millisecond))
 	}
 	leave()
@@ -216,6 +220,47 @@ func TestACoordinatorMayDieAtAnyStatement(t *testing.T) {
 	if st := last.Status(); st.Strays != 0 {
 		t.Errorf("strays: %+v", st)
 	}
+	if file := os.Getenv("CHANGEOVER_CHAOS_REPORT"); file != "" && !t.Failed() {
+		if err := os.WriteFile(file, []byte(chaosReport(deaths, len(s.told))), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// death is a coordinator's, and what came of it.
+type death struct {
+	kind        Kind
+	at          string
+	was, writer helm.Side
+	took        time.Duration // until the successor had settled, and students wrote again
+}
+
+func chaosReport(deaths []death, told int) string {
+	var b strings.Builder
+	slices.SortFunc(deaths, func(x, y death) int { return strings.Compare(string(x.kind)+x.at, string(y.kind)+y.at) })
+	longest := time.Duration(0)
+	for _, d := range deaths {
+		longest = max(longest, d.took)
+	}
+	fmt.Fprintf(&b, `# The coordinator dies
+
+Made by `+"`make chaos`"+` on %s. The coordinator's process was killed with -9 at %d points: before, during and after each
+statement by which a cutover and a rollback change a server, while four students write through a gate. After
+each death the next coordinator settled by itself, one server took writes and the other refused them, and every row of
+both was compared. %d writes were acknowledged in all; each is on the writer, once. The longest time from the successor's
+start until it had settled and students had written twenty times more was %v.
+
+| attempt | dead at (side/act/statement of it/when) | the writer then | back in |
+|---|---|---|---|
+`, time.Now().Format(time.DateOnly), len(deaths), told, longest.Round(time.Millisecond))
+	for _, d := range deaths {
+		then := "the " + string(d.writer) + ", as before"
+		if d.writer != d.was {
+			then = "the " + string(d.writer)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %v |\n", d.kind, d.at, then, d.took.Round(time.Millisecond))
+	}
+	return b.String()
 }
 
 // chosen are the points at which to die: each statement of a cutover once, before, during or after it by

@@ -263,6 +263,9 @@ func TestAWriterWithoutAGateIsRefusedAndAStrayIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := c.make(Cutover, Committed)
+	if r.Present["sessions_without_a_gate"] == 0 {
+		t.Errorf("preflight did not see that session: %v", r.Present)
+	}
 	_, err := old.Exec("INSERT INTO runs (op, student, lines_of_code) VALUES ('late', 1, 1)")
 	if err == nil || !strings.Contains(err.Error(), "1290") {
 		t.Errorf("a plain account writes to the old writer: %v", err)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"changeover/cdc"
+	"changeover/cutover/bus"
 	"changeover/cutover/fence"
 	"changeover/cutover/helm"
 	"changeover/cutover/objects"
@@ -111,6 +113,42 @@ func (a *attempt) passing(ctx context.Context) (why []string) {
 			}
 		}
 		a.record.Present["gates"] = len(a.desk.Gates())
+		why = append(why, a.strangers(ctx)...)
+	}
+	return why
+}
+
+// strangers counts the application's sessions on the old writer that belong to no gate. They don't stop an
+// attempt: the fence refuses their writes. But those from elsewhere, while the bus is on this machine only,
+// say that there are application servers whose gates can't be reached.
+func (a *attempt) strangers(ctx context.Context) (why []string) {
+	sessions, err := fence.Sessions(ctx, a.old.Aid(), a.fenceOptions(a.old.Side()))
+	if err != nil {
+		return []string{fmt.Sprintf("the application's sessions on the %s can't be seen: %v", a.old.Side(), err)}
+	}
+	known := map[uint64]bool{}
+	for _, g := range a.desk.Gates() {
+		for _, id := range g.Sessions {
+			known[id] = true
+		}
+	}
+	others, first := 0, ""
+	for _, s := range sessions {
+		if known[s.ID] {
+			continue
+		}
+		if others++; first == "" {
+			first = s.String()
+		}
+		host, _, err := net.SplitHostPort(s.Client)
+		if err == nil && a.c.opts.Bus.Loopback && !bus.Loopback(host) {
+			why = append(why, fmt.Sprintf("%s is not on this machine, and the bus listens on loopback only: no gate there can be held. See bus.listen in docs/bus.md", s))
+		}
+	}
+	a.record.Present["sessions_without_a_gate"] = others
+	if others > 0 && !a.noted {
+		a.noted = true
+		a.record.note("%d sessions of the application on the %s belong to no gate, such as %s: their writes are refused from the fence on", others, a.old.Side(), first)
 	}
 	return why
 }

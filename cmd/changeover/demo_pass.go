@@ -292,11 +292,15 @@ func (s *school) auditAll(ctx context.Context) (a report.Audit, clean bool, err 
 	writer, other := d.writer()
 	args := []string{"audit", s.ledger(), "--database", d.cfg.Databases[0], "--equal", "--within", "30s", "--json"}
 	for flag, side := range map[string]*sandbox.Server{"writer": writer, "old": other} {
-		secret, err := filepath.Abs(side.PasswordFile(sandbox.App))
+		account := sandbox.Changeover // where the fence is by accounts, the application's can't look at the old writer
+		if side.Role == sandbox.Target {
+			account = sandbox.Admin
+		}
+		secret, err := filepath.Abs(side.PasswordFile(account))
 		if err != nil {
 			return a, false, err
 		}
-		args = append(args, "--"+flag, fmt.Sprintf("%s@%s", sandbox.App, net.JoinHostPort(side.Host, strconv.Itoa(side.Port))), "--"+flag+"-password-file", secret)
+		args = append(args, "--"+flag, fmt.Sprintf("%s@%s", account, net.JoinHostPort(side.Host, strconv.Itoa(side.Port))), "--"+flag+"-password-file", secret)
 	}
 	args = append(args, "--fence", heldFrom(d.records[len(d.records)-1]).Format(time.RFC3339Nano), "--reversed")
 	d.say("$ hourofcode audit students.ledger --writer the-%s --old the-%s --equal", writer.Role, other.Role)

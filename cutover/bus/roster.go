@@ -56,6 +56,9 @@ func (r roster) hear(w word, now time.Time) (member, news) {
 		return who, stale // a gate that dialled anew closes its old link: it has not left
 	}
 	there := ok && known.there(now)
+	if w.Sessions == nil { // said when asked only
+		w.Sessions = r[who].Sessions
+	}
 	r[who] = record{Presence: Presence{Answer: w.Answer, At: now}, link: w.Link, said: w.Said, gone: w.Gone}
 	switch {
 	case w.Gone:

@@ -69,8 +69,10 @@ type Answer struct {
 	FirstWrite  time.Duration `json:"firstWrite,omitempty"` // after a flip: from the hold's beginning to the first COMMIT on the new writer; 0: none yet
 	Source      string        `json:"source"`               // host:port of its two pools, as it knows them
 	Target      string        `json:"target"`
-	Writer      string        `json:"writer"`  // the side with which its configuration begins
-	CanHold     bool          `json:"canHold"` // it knows its writer, and its pool on the other server is warm
+	Writer      string        `json:"writer"` // the side with which its configuration begins
+	// Sessions are those on its writer, by the server's numbers, some of them ended; only in the answer to an ask.
+	Sessions []uint64 `json:"sessions,omitempty"`
+	CanHold  bool     `json:"canHold"` // it knows its writer, and its pool on the other server is warm
 }
 
 // Stay is one write that is inside.

@@ -63,6 +63,7 @@ func (g *Gate) join(ctx context.Context, address string) {
 	defer presence.Stop()
 	_ = link.Say(g.answer())
 	for orders := link.Hear(); ; {
+		asked := false
 		select {
 		case <-ctx.Done():
 			return
@@ -73,6 +74,7 @@ func (g *Gate) join(ctx context.Context, address string) {
 			if o.Migration != g.cfg.Migration || o.To != "" && o.To != g.cfg.Name {
 				continue
 			}
+			asked = o.Kind == Ask
 			g.obey(o) // and answer, though nothing may have changed: the last answer may have been lost
 		case <-g.say:
 			if g.busAddress() != address {
@@ -80,8 +82,19 @@ func (g *Gate) join(ctx context.Context, address string) {
 			}
 		case <-presence.C:
 		}
-		_ = link.Say(g.answer())
+		a := g.answer()
+		if asked {
+			a.Sessions = g.sessions()
+		}
+		_ = link.Say(a)
 	}
+}
+
+// sessions are those of the writer's pool.
+func (g *Gate) sessions() []uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pools[g.door.side].made.sessions()
 }
 
 // obey does what an order says, if it counts.

@@ -16,6 +16,7 @@ type pool struct {
 	server Server
 	db     *sql.DB
 	ear    *sql.DB // for the route row, so that no writer's connection is needed to hear of a flip
+	made   *counted
 	size   int
 	warmed atomic.Bool   // the last round found all connections alive
 	first  chan struct{} // closed when the first round is over
@@ -23,7 +24,8 @@ type pool struct {
 }
 
 func newPool(side Side, s Server, size int) *pool {
-	p := &pool{side: side, server: s, size: size, db: sql.OpenDB(s.Connector), ear: sql.OpenDB(s.Connector),
+	made := countSessions(s.Connector, size)
+	p := &pool{side: side, server: s, size: size, made: made, db: sql.OpenDB(made), ear: sql.OpenDB(made),
 		first: make(chan struct{}), again: make(chan struct{}, 1)}
 	p.db.SetMaxOpenConns(size)
 	p.db.SetMaxIdleConns(size) // else database/sql closes all but two

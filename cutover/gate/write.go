@@ -155,6 +155,9 @@ func isBad(err error) bool { return errors.Is(err, driver.ErrBadConn) }
 // notBegun tells whether there is sense in another try though the transaction could not even be begun, for a reason without
 // a number. What is not known to be the network's may be the configuration's: that is not tried for ever.
 func (w *writer) notBegun(err error) bool {
+	if _, numbered := w.g.cfg.Number(err); numbered {
+		return false // judge knows
+	}
 	if isLost(err) {
 		return true
 	}

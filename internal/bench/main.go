@@ -42,6 +42,7 @@ func cases() []benchCase {
 		{"source", "locks and statements on the source during a copy", runSource},
 		{"verify", "comparing 1,000,000 rows of two servers: CHECKSUM TABLE, CRC32, pt-table-checksum, changeover", runVerify},
 		{"live", "comparing while sysbench writes, and proofs", runLive},
+		{"cutover", "the writer role passes there and back under load: hold, failed requests, lost writes", runCutover},
 		{"platform", "the highest rate of Runs that two platform servers behind HAProxy answer in time", runPlatform},
 	}
 }
