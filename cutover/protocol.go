@@ -1,7 +1,5 @@
 package cutover
 
-import "changeover/cutover/helm"
-
 // Kind is what an attempt is for.
 type Kind string
 
@@ -102,11 +100,3 @@ var protocol = [steps]struct {
 var undoing = []point{{RegisterAbort, onOld}, {ObjectsDisarm, onNew}, {FenceLift, onOld}}
 
 func (s Step) String() string { return protocol[s].name }
-
-// side is the server that a point is on.
-func (p point) side(old_ helm.Side) helm.Side {
-	if p.on == onOld {
-		return old_
-	}
-	return old_.Other()
-}

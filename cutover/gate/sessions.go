@@ -17,7 +17,9 @@ type counted struct {
 	ids  []uint64 // the newest last; some may have ended: a server does not use a number again
 }
 
-func countSessions(c driver.Connector, size int) *counted { return &counted{Connector: c, kept: 4 * size} }
+func countSessions(c driver.Connector, size int) *counted {
+	return &counted{Connector: c, kept: 4 * size}
+}
 
 func (n *counted) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := n.Connector.Connect(ctx)
