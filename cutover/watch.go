@@ -43,9 +43,8 @@ func (t *term) blind(ctx context.Context, why string) {
 	t.c.strays.blind = why
 }
 
+// stray keeps what the watchman has seen, for the status; he has logged it.
 func (t *term) stray(s cdc.Stray) {
-	t.log.Error().Str("id", s.ID).Strs("tables", s.Tables).Int("rows", s.Count).Str("statement", s.Statement).Strs("first_rows", s.Rows).
-		Msg("a stray: somebody wrote to the old writer; it is not applied")
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	t.c.strays.count++

@@ -402,6 +402,11 @@ func firstWriteTold(t *testing.T, w *world) {
 	if err := g.Write(soon(t), func(context.Context, *sql.Tx) error { return errMine }); !errors.Is(err, errMine) {
 		t.Fatal(err)
 	}
+	w.bus.forget()
+	w.bus.order(gate.Order{Migration: "m", Kind: gate.Ask})
+	if a := w.bus.await(t, 1, func(gate.Answer) bool { return true })[0]; a.FirstWrite != 0 {
+		t.Errorf("a write that failed counts as the first: %+v", a)
+	}
 	if err := write(soon(t), g, "first"); err != nil {
 		t.Fatal(err)
 	}
