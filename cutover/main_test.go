@@ -51,6 +51,8 @@ type school struct {
 	name     string
 	log      zerolog.Logger
 
+	gateWires map[*sandboxtest.Server]*wire // by which gates reach the servers; nil: directly
+
 	mu       sync.Mutex
 	told     map[string]bool // operations that were acknowledged
 	unknown  map[string]bool // that ended with an error
@@ -217,6 +219,9 @@ func (s *school) application(c *office, name string) *gate.Gate {
 	s.t.Helper()
 	side := func(on *sandboxtest.Server) gate.Server {
 		e := endpoint(s.t, on, sandbox.App)
+		if w := s.gateWires[on]; w != nil {
+			e = w.through(e)
+		}
 		cfg := mysql.NewConfig()
 		cfg.Net, cfg.Addr, cfg.User, cfg.Passwd, cfg.DBName = "tcp", e.Addr(), e.User, e.Password, s.name
 		cfg.TLSConfig, cfg.InterpolateParams, cfg.ReadTimeout = "preferred", true, 30*time.Second

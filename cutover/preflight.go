@@ -33,6 +33,10 @@ func (a *attempt) preflight(ctx context.Context) error {
 	case a.verifier == nil:
 		return fault.New(fault.NothingToDo, "this run compares nothing (--until %s), so nothing is proven", "copied")
 	}
+	// Somebody may have lifted it since.
+	if err := a.shield(ctx, a.new); err != nil {
+		return err
+	}
 	a.lasting(ctx)
 	if err := a.prepare(ctx); err != nil {
 		return err

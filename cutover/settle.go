@@ -233,25 +233,11 @@ func (t *term) shield(ctx context.Context, h *helm.Helm) error {
 		}
 		t.log.Warn().Str("side", string(h.Side())).Msg("the fence of the server that is not the writer is gone: it restarted, or somebody lifted it; it is raised again")
 	}
-	p := new(fence.Plan)
 	if f.State == helm.FenceNone {
-		if p, err = fence.Shield(ctx, h, t.fenceOptions(h.Side())); err != nil {
-			return err
-		}
-		if p.Kind == fence.None {
-			t.setAlone(fmt.Sprintf("the %s can't be kept from being written to before the cutover: %s", h.Side(), problems(p.Problems)))
-			t.log.Warn().Str("side", string(h.Side())).Msg("the server is not fenced: it can only be fenced by locking accounts, and gates must be let in")
-			return nil
-		}
-		text, err := json.Marshal(p)
-		if err != nil {
-			return err
-		}
-		h.SetAct(string(ShieldIntent))
-		if err := h.SetFence(ctx, helm.Fence{Attempt: f.Attempt, State: helm.FenceRaising, Plan: text}); err != nil {
-			return err
-		}
-	} else if p, err = plan(f); err != nil {
+		return t.firstShield(ctx, h)
+	}
+	p, err := plan(f)
+	if err != nil {
 		return err
 	}
 	h.SetAct(string(ShieldRaise))
@@ -266,6 +252,41 @@ func (t *term) shield(ctx context.Context, h *helm.Helm) error {
 		state = helm.FenceLasting
 	}
 	return h.SetFenceState(ctx, state)
+}
+
+// firstShield fences the server that has never been the writer. That it can't be had stops no stream.
+func (t *term) firstShield(ctx context.Context, h *helm.Helm) error {
+	without := func(why error) error {
+		if errors.Is(why, helm.ErrLost) || ctx.Err() != nil {
+			return why
+		}
+		t.setAlone(fmt.Sprintf("the %s can't be kept from being written to before the cutover: %v", h.Side(), why))
+		t.log.Warn().Err(why).Str("side", string(h.Side())).Msg("the server is not fenced: whoever writes to it meanwhile is found by the comparison only")
+		return nil
+	}
+	p, err := fence.Shield(ctx, h, t.fenceOptions(h.Side()))
+	if err != nil {
+		return without(err)
+	}
+	if p.Kind == fence.None {
+		return without(errors.New(problems(p.Problems)))
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	h.SetAct(string(ShieldIntent))
+	if err := h.SetFence(ctx, helm.Fence{State: helm.FenceRaising, Plan: text}); err != nil {
+		return err
+	}
+	h.SetAct(string(ShieldRaise))
+	if err := p.Raise(ctx, t.fenced(h)); err != nil {
+		if lifted := t.lift(ctx, h); lifted != nil {
+			return lifted
+		}
+		return without(err)
+	}
+	return h.SetFenceState(ctx, helm.FenceNow)
 }
 
 // disarm takes away what an aborted attempt made on the server that was to become the writer.
