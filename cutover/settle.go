@@ -112,6 +112,10 @@ func (t *term) rest(ctx context.Context, attempt uint64) error {
 		if err := objects.SetAside(ctx, other, other.Aid(), t.objectOptions()); err != nil {
 			return err
 		}
+		// A transaction that is open behind the fence could still be committed once that is lifted again.
+		if _, err := fence.EndSessions(ctx, t.fenced(other), t.c.opts.Operators...); err != nil {
+			t.log.Warn().Err(err).Str("side", string(other.Side())).Msg("sessions are left on the old writer")
+		}
 	}
 	other.SetAct(string(RouteOld))
 	return other.SetRoute(ctx, route)
