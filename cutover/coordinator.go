@@ -208,6 +208,9 @@ func (t *term) holder() helm.Holder {
 // take takes both helms. One that can't be reached: what the other says is settled as far as it goes,
 // since undo needs nobody.
 func (t *term) take(ctx context.Context) error {
+	if err := t.twoServers(ctx); err != nil {
+		return err
+	}
 	var failed error
 	for _, side := range []helm.Side{helm.Source, helm.Target} {
 		h, err := helm.Take(ctx, helm.Request{Endpoint: t.c.endpoint(side), Side: side, Migration: t.c.migration(), Tap: t.c.opts.Tap, Log: t.log, Holder: t.holder()})
@@ -229,6 +232,20 @@ func (t *term) take(ctx context.Context) error {
 		}
 	}
 	return failed
+}
+
+// twoServers refuses one server under two names, which has one lock for both helms. One that can't be
+// asked is not judged here.
+func (t *term) twoServers(ctx context.Context) error {
+	source, target := t.c.endpoint(helm.Source), t.c.endpoint(helm.Target)
+	one, err := server.Probe(ctx, source)
+	if err != nil {
+		return nil
+	}
+	if other, err := server.Probe(ctx, target); err == nil && server.Same(one, other) {
+		return fault.New(fault.SameServer, "source %s and target %s are the same server", source, target)
+	}
+	return nil
 }
 
 // end gives everything back.
@@ -308,9 +325,8 @@ func (t *term) start(ctx context.Context) {
 	o := t.streamOptions(t.writer, t.passed)
 	// It may have taken its lease from a coordinator that came into office after us, while this process
 	// was stopped: then our helms are gone, and it must not apply a thing, into triggers perhaps.
-	o.Held = func() error {
-		return errors.Join(t.helms[helm.Source].Check(ctx), t.helms[helm.Target].Check(ctx))
-	}
+	source, target := t.helms[helm.Source], t.helms[helm.Target]
+	o.Held = func() error { return errors.Join(source.Check(ctx), target.Check(ctx)) }
 	s := &stream{runner: cdc.New(o), from: t.writer, cancel: cancel, done: make(chan struct{})}
 	t.stream = s
 	go func() { // ends with cancel, or by itself
@@ -318,7 +334,7 @@ func (t *term) start(ctx context.Context) {
 		s.err = s.runner.Run(ctx)
 	}()
 	if t.passed {
-		go t.watch(ctx)
+		go t.watch(ctx, t.helms[t.writer.Other()])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"changeover/cdc"
+	"changeover/cutover/helm"
 )
 
 // strays are what the watchman has seen on the old writer.
@@ -18,15 +19,14 @@ const straysKept = 20
 
 // watch is the watchman: it reads the old writer's binlog behind the last position that the forward
 // stream had to pass, until ctx ends. What is there that Changeover did not write is a stray.
-func (t *term) watch(ctx context.Context) {
-	old := t.writer.Other()
-	from, err := t.fencedPosition(ctx)
+func (t *term) watch(ctx context.Context, old *helm.Helm) {
+	from, err := old.FencedPosition(ctx)
 	if err != nil || from == "" {
 		t.blind(ctx, "the old writer's last position is not on record")
 		return
 	}
 	o := t.c.opts.Stream
-	err = cdc.Watch(ctx, cdc.WatchOptions{Migration: o.Migration, Endpoint: t.c.endpoint(old), From: from, Databases: o.Databases, InScope: o.InScope,
+	err = cdc.Watch(ctx, cdc.WatchOptions{Migration: o.Migration, Endpoint: t.c.endpoint(old.Side()), From: from, Databases: o.Databases, InScope: o.InScope,
 		Log: t.log, Stray: t.stray})
 	if err != nil && ctx.Err() == nil {
 		t.log.Error().Err(err).Msg("nobody watches the old writer any more")
@@ -51,10 +51,4 @@ func (t *term) stray(s cdc.Stray) {
 	if len(t.c.strays.first) < straysKept {
 		t.c.strays.first = append(t.c.strays.first, s)
 	}
-}
-
-// fencedPosition is the old writer's position behind its fence, as its register has it.
-func (t *term) fencedPosition(ctx context.Context) (string, error) {
-	commit, _, err := t.helms[t.writer.Other()].LastCommit(ctx)
-	return commit.Position, err
 }

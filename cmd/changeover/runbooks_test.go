@@ -48,7 +48,7 @@ func TestTheRunbooksCommandsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range []string{"CREATE DATABASE school", "CREATE TABLE school.pupils (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40))",
+	for _, q := range []string{"CREATE DATABASE IF NOT EXISTS school", "CREATE TABLE school.pupils (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40))",
 		"INSERT INTO school.pupils (name) VALUES ('Ada'), ('Grace'), ('Katherine')"} {
 		if _, err := source.Exec(q); err != nil {
 			t.Fatal(err)

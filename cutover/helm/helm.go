@@ -75,7 +75,8 @@ const (
 	DefaultSilence = 3 * time.Second
 )
 
-// Helm is the session. Its methods are safe for concurrent use: one statement after the other.
+// Helm is the session. Its statements are for one goroutine at a time: rows that one has open are in the
+// way of another's, and the driver gives the connection up. Gone, Check, Aid and the names are for anyone.
 type Helm struct {
 	side      Side
 	migration string
@@ -232,10 +233,9 @@ func (h *Helm) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultSilence)
 	defer cancel()
 	for {
-		var holds sql.NullBool
-		err := h.aid.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?) = ?", lockName(h.migration), h.id).Scan(&holds)
-		if err == nil && !holds.Bool {
-			return errors.New("its session has ended")
+		err := h.Check(ctx)
+		if errors.Is(err, ErrLost) {
+			return err
 		}
 		if err == nil {
 			_, err = h.aid.ExecContext(ctx, "UPDATE `_changeover`.`helm` SET beat = UTC_TIMESTAMP(6) WHERE migration = ? AND session = ?", h.migration, h.id)
@@ -268,14 +268,15 @@ func (h *Helm) Gone() <-chan struct{} { return h.gone }
 // ErrLost is in the error of each statement after the session was lost.
 var ErrLost = errors.New("the helm is lost")
 
-// Check fails unless the session lives and holds the lock.
+// Check fails unless the session lives and holds the lock. It asks by the other way in, so anybody may
+// call it at any time.
 func (h *Helm) Check(ctx context.Context) error {
 	if err := h.there(); err != nil {
 		return err
 	}
 	var holds sql.NullBool
-	if err := h.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?) = CONNECTION_ID()", lockName(h.migration)).Scan(&holds); err != nil {
-		return h.noted(err)
+	if err := h.aid.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?) = ?", lockName(h.migration), h.id).Scan(&holds); err != nil {
+		return err
 	}
 	if !holds.Bool {
 		return fmt.Errorf("%w: the session does not hold the lock", ErrLost)

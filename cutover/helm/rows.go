@@ -61,9 +61,6 @@ type Entry struct {
 	Kind    string
 	Epoch   uint64 // the one that a commit leads to
 	Outcome Outcome
-	// Position is this server's, behind its fence: what comes after it, and is not Changeover's, is a
-	// stray. Of a commit only.
-	Position string
 }
 
 // Register opens an attempt in the register.
@@ -73,8 +70,8 @@ func (h *Helm) Register(ctx context.Context, e Entry) error {
 	return err
 }
 
-// Decide writes the outcome of an attempt if it has none, with the position if it is a commit, and
-// gives the outcome that stands. An error leaves it open which one does: unknown is not failed.
+// Decide writes the outcome of an attempt if it has none, with this server's position behind its fence if it is
+// a commit, and gives the outcome that stands. An error leaves it open which one does: unknown is not failed.
 func (h *Helm) Decide(ctx context.Context, attempt uint64, o Outcome, position string) (Outcome, error) {
 	res, err := h.ExecContext(ctx, "UPDATE `_changeover`.`register` SET outcome = ?, position = ?, decided = UTC_TIMESTAMP(6) WHERE migration = ? AND attempt = ? AND outcome = 'open'",
 		string(o), position, h.migration, attempt)
@@ -213,12 +210,22 @@ func Records(ctx context.Context, db *sql.DB, migration string, n int) (document
 
 // LastCommit is the newest attempt of this server's register that was committed.
 func (h *Helm) LastCommit(ctx context.Context) (e Entry, ok bool, err error) {
-	err = h.QueryRowContext(ctx, "SELECT attempt, kind, epoch, outcome, COALESCE(position, '') FROM `_changeover`.`register` WHERE migration = ? AND outcome = 'commit' AND kind <> 'finish' ORDER BY attempt DESC LIMIT 1", h.migration).
-		Scan(&e.Attempt, &e.Kind, &e.Epoch, &e.Outcome, &e.Position)
+	err = h.QueryRowContext(ctx, "SELECT attempt, kind, epoch, outcome FROM `_changeover`.`register` WHERE migration = ? AND outcome = 'commit' AND kind <> 'finish' ORDER BY attempt DESC LIMIT 1", h.migration).
+		Scan(&e.Attempt, &e.Kind, &e.Epoch, &e.Outcome)
 	if errors.Is(err, sql.ErrNoRows) {
 		return e, false, nil
 	}
 	return e, err == nil, err
+}
+
+// FencedPosition is this server's position behind the fence of the newest attempt in which it gave the
+// role away; empty if there is none. Anybody may ask.
+func (h *Helm) FencedPosition(ctx context.Context) (position string, err error) {
+	err = h.aid.QueryRowContext(ctx, "SELECT COALESCE(position, '') FROM `_changeover`.`register` WHERE migration = ? AND outcome = 'commit' AND kind <> 'finish' ORDER BY attempt DESC LIMIT 1", h.migration).Scan(&position)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return position, err
 }
 
 // Finish notes that the way back is ended for good; forget takes the route row away with it.
