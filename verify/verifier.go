@@ -310,9 +310,7 @@ func (v *Verifier) tend(ctx context.Context) error {
 		}
 		l.define(k.stream.Tables)
 		l.startPasses(v.cfg.Every)
-		v.mu.Lock()
-		v.cold = l.now()
-		v.mu.Unlock()
+		v.cool(l)
 		if n, err := running(ctx, k.source.db); err == nil {
 			v.pace.sees(n - 1 - int(v.busy.Load())) // one reads the binlog
 		}
@@ -328,6 +326,14 @@ func (v *Verifier) tend(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// cool notes the ledger's clock. Not with both locks: who has the ledger's may ask for the verifier's.
+func (v *Verifier) cool(l *ledger) {
+	now := l.now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cold = now
 }
 
 const (
