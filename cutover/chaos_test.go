@@ -41,6 +41,7 @@ type childOrder struct {
 	Kind           Kind
 	Point          string // side/act/n/when; empty: it lives
 	Trace          string // a file for every statement that was met
+	Application    bool   // it is no coordinator, but an application server
 }
 
 type login struct {
@@ -63,6 +64,9 @@ func child() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
+	if o.Application {
+		return serveApplication(context.Background(), o)
+	}
 	log := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, NoColor: true, TimeFormat: "15:04:05.000"}).With().Timestamp().Str("in", "child").Logger()
 	h, err := hub.Listen(hub.Options{Address: "127.0.0.1:0"})
 	if err != nil {
@@ -82,6 +86,8 @@ func child() int {
 		switch o.Point {
 		case at + "/before":
 			die()
+		case at + "/stop":
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 		case at + "/during":
 			time.AfterFunc(time.Duration(rand.IntN(600))*time.Microsecond, die)
 		case at + "/after":

@@ -109,7 +109,7 @@ func (t *term) rest(ctx context.Context, attempt uint64) error {
 			return err
 		}
 		other.SetAct(string(ObjectsAside))
-		if err := objects.SetAside(ctx, other, other.Aid(), t.objectOptions()); err != nil {
+		if err := t.past(ctx, other, func() error { return objects.SetAside(ctx, other, other.Aid(), t.objectOptions()) }); err != nil {
 			return err
 		}
 		// A transaction that is open behind the fence could still be committed once that is lifted again.
@@ -296,7 +296,34 @@ func (t *term) firstShield(ctx context.Context, h *helm.Helm) error {
 // disarm takes away what an aborted attempt made on the server that was to become the writer.
 func (t *term) disarm(ctx context.Context, h *helm.Helm) error {
 	h.SetAct(string(ObjectsDisarm))
-	return objects.Disarm(ctx, h, h.Aid(), t.objectOptions())
+	return t.past(ctx, h, func() error { return objects.Disarm(ctx, h, h.Aid(), t.objectOptions()) })
+}
+
+// past does something to a server's tables that sessions of a coordinator before this one may be in the
+// way of: of a process that hangs, or of a machine that is gone without a word, they live on with their read
+// views. We have the helm and have not begun to stream, so whoever is there under our account is not us.
+func (t *term) past(ctx context.Context, h *helm.Helm, do func() error) error {
+	for {
+		err := do()
+		var blocked *objects.Blocked
+		if !errors.As(err, &blocked) {
+			return err
+		}
+		ended := 0
+		for _, b := range blocked.By {
+			if b.User != t.c.endpoint(h.Side()).User || b.Session == h.Session() {
+				continue
+			}
+			t.log.Warn().Uint64("session", b.Session).Str("from", b.Host).Msg("ending a session that an earlier coordinator left")
+			if err := helm.End(ctx, h.Aid(), b.Session); err != nil {
+				return err
+			}
+			ended++
+		}
+		if ended == 0 {
+			return err
+		}
+	}
 }
 
 func (t *term) setAlone(why string) {

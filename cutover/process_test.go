@@ -1,0 +1,202 @@
+package cutover
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"changeover/cutover/helm"
+	"changeover/internal/sandbox"
+)
+
+// A coordinator is stopped (a VM that is moved, a laptop's lid) with its fence on the way. The standby takes over
+// when it has said nothing for three seconds; and when it wakes up, nothing of what it was about to do is done.
+func TestACoordinatorThatWakesUpDoesNothingMore(t *testing.T) {
+	s := newSchool(t, sandbox.MySQL)
+	first := s.open()
+	first.ready()
+	g := s.application(first, "one")
+	leave := s.students(g, 4, 5*time.Millisecond)
+	first.close()
+	for _, point := range []string{"source/fence.raise/1/stop", "target/objects.arm/2/stop"} {
+		frozen := s.startAttempt(Cutover, point)
+		s.within(time.Minute, "the coordinator is stopped", func() error {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", frozen.Process.Pid))
+			if err != nil {
+				return err
+			}
+			if state := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]; state != "T" {
+				return fmt.Errorf("it is %s", state)
+			}
+			return nil
+		})
+		began := time.Now()
+		standby := s.open(func(o *Options) { o.Standby = true })
+		s.within(15*time.Second, "the standby has taken over", func() error {
+			if standby.Status().Writer != helm.Source {
+				return errNotYet
+			}
+			return nil
+		})
+		t.Logf("stopped at %s: taken over after %v", point, time.Since(began).Round(time.Millisecond))
+		s.goesOn(standby, helm.Source)
+		if err := frozen.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		s.goesOn(standby, helm.Source)
+		standby.ready()
+		standby.make(Rehearse, Rehearsed)
+		s.goesOn(standby, helm.Source)
+		_ = frozen.Process.Kill()
+		_ = frozen.Wait()
+		standby.close()
+	}
+	last := s.open()
+	last.ready()
+	last.make(Cutover, Committed)
+	s.goesOn(last, helm.Target)
+	leave()
+	s.audit(s.dst)
+	s.equal()
+}
+
+// A coordinator's machine is gone without a word, and its sessions live on: one of them stands in a read view
+// of a table from which the next one must take the triggers.
+func TestSessionsThatADeadCoordinatorLeftAreEnded(t *testing.T) {
+	s := newSchool(t, sandbox.MySQL)
+	first := s.open()
+	first.ready()
+	leave := s.students(s.application(first, "one"), 4, 5*time.Millisecond)
+	first.close()
+	s.attemptBy(Cutover, "source/register.commit/1/before") // the target is armed
+	left, err := s.dst.DB(t, sandbox.Admin).Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer left.Close()
+	for _, q := range []string{"START TRANSACTION", "SELECT COUNT(*) FROM " + s.name + ".runs"} {
+		if _, err := left.ExecContext(t.Context(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w := s.settled(""); w != helm.Source {
+		t.Errorf("the writer is the %s", w)
+	}
+	if err := left.PingContext(t.Context()); err == nil {
+		t.Error("the session lives")
+	}
+	leave()
+	s.audit(s.src)
+}
+
+// startAttempt starts a process that makes an attempt, and stops itself at a point.
+func (s *school) startAttempt(kind Kind, point string) *exec.Cmd {
+	s.t.Helper()
+	order, err := json.Marshal(childOrder{Name: s.name, Source: loginOf(endpoint(s.t, s.src, sandbox.Changeover)),
+		Target: loginOf(endpoint(s.t, s.dst, sandbox.Admin)), Kind: kind, Point: point, Trace: s.t.TempDir() + "/trace"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), childVariable+"="+string(order))
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd
+}
+
+// An application server dies in the middle of an attempt: before it has drained, nobody can know what it
+// still does, and all is undone; behind the fence it can do nothing more, and the role passes.
+func TestAnApplicationServerMayDieInTheMiddle(t *testing.T) {
+	s := newSchool(t, sandbox.MySQL)
+	var now *at
+	c := s.open(func(o *Options) {
+		o.Tap = func(side helm.Side, act string, n int, q string) func(error) {
+			if now == nil {
+				return func(error) {}
+			}
+			return now.tap(side, act, n, q)
+		}
+	})
+	c.ready()
+	leave := s.students(s.application(c, "one"), 4, 5*time.Millisecond)
+	for _, death := range []struct {
+		at   Act
+		want Outcome
+	}{{RegisterOpen, Undone}, {FenceNow, Committed}} {
+		server, told := s.applicationProcess()
+		s.within(20*time.Second, "it writes, and has a gate", func() error {
+			if len(told()) < 10 || len(c.Status().Gates) < 2 {
+				return fmt.Errorf("%d writes, %d gates", len(told()), len(c.Status().Gates))
+			}
+			return nil
+		})
+		now = &at{act: death.at, before: func() { _ = server.Process.Kill() }}
+		r, err := c.Attempt(t.Context(), Request{Kind: Cutover, Wait: 20 * time.Second})
+		if err != nil || r.Outcome != death.want {
+			t.Fatalf("dead at %s: %v, %+v", death.at, err, r)
+		}
+		_ = server.Wait()
+		now = nil
+		for _, op := range told() { // what it was told is saved is
+			s.mu.Lock()
+			s.told[op] = true
+			s.mu.Unlock()
+		}
+		s.goesOn(c, map[Outcome]helm.Side{Undone: helm.Source, Committed: helm.Target}[death.want])
+	}
+	leave()
+	s.died = true
+	s.audit(s.dst)
+	s.equal()
+}
+
+// applicationProcess is an application server of its own, which prints each write that was acknowledged.
+func (s *school) applicationProcess() (*exec.Cmd, func() []string) {
+	s.t.Helper()
+	order, err := json.Marshal(childOrder{Name: s.name, Source: loginOf(endpoint(s.t, s.src, sandbox.App)), Target: loginOf(endpoint(s.t, s.dst, sandbox.App)), Application: true})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), childVariable+"="+string(order))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
+	var lines lineList
+	go func() { // ends with the process
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			lines.add(scan.Text())
+		}
+	}()
+	return cmd, lines.all
+}
+
+// serveApplication is the process: it writes until it is killed.
+func serveApplication(ctx context.Context, o childOrder) int {
+	g, err := openGate(ctx, o.Name, "process", o.Source.endpoint(), o.Target.endpoint())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	for {
+		op, err := writeRun(ctx, g, o.Name, 77)
+		if err == nil {
+			fmt.Println(op)
+		}
+	}
+}
