@@ -168,6 +168,10 @@ func (c *Coordinator) serve(ctx context.Context) (held bool, err error) {
 			return true, err
 		}
 	}
+	// Nobody is told who the writer is before both servers are what the rows say.
+	if err := t.settle(ctx); err != nil {
+		return true, err
+	}
 	c.mu.Lock()
 	c.term = t
 	c.mu.Unlock()
@@ -176,9 +180,6 @@ func (c *Coordinator) serve(ctx context.Context) (held bool, err error) {
 		defer c.mu.Unlock()
 		c.term = nil
 	}()
-	if err := t.settle(ctx); err != nil {
-		return true, err
-	}
 	return true, t.work(ctx)
 }
 
@@ -273,7 +274,9 @@ func (t *term) work(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		t.mu.Lock()
 		t.desk = desk
+		t.mu.Unlock()
 	}
 	t.start(ctx)
 	for {

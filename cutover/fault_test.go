@@ -17,6 +17,7 @@ import (
 	"changeover/cutover/helm"
 	"changeover/internal/fault"
 	"changeover/internal/sandbox"
+	"changeover/internal/sandbox/sandboxtest"
 )
 
 // at is a tap that does something once, at the first statement of an act: before it is sent, or with
@@ -369,8 +370,11 @@ func TestAServerThatDiesInTheMiddleUndoesTheAttempt(t *testing.T) {
 }
 
 // plainWrite is one write on the source by a plain account.
-func (s *school) plainWrite() error {
-	db, err := s.src.Open(sandbox.App, s.name)
+func (s *school) plainWrite() error { return s.plainWriteOn(s.src) }
+
+// plainWriteOn is one on either server.
+func (s *school) plainWriteOn(on *sandboxtest.Server) error {
+	db, err := on.Open(sandbox.App, s.name)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"changeover/cutover/helm"
 	"changeover/internal/sandbox"
+	"changeover/internal/sandbox/sandboxtest"
 )
 
 // A coordinator is stopped (a VM that is moved, a laptop's lid) with its fence on the way. The standby takes over
@@ -200,3 +201,45 @@ func serveApplication(ctx context.Context, o childOrder) int {
 		}
 	}
 }
+
+// A coordinator dies, and with it the server that is not to be the writer: the other one is opened again all
+// the same, by its own rows alone.
+func TestAServerIsSettledWhileTheOtherIsAway(t *testing.T) {
+	for _, c := range []struct {
+		name, point  string
+		writer, away func(*school) *sandboxtest.Server
+		side         helm.Side
+	}{
+		{"the target, before the commit", "source/fence.now/1/after", (*school).source, (*school).target, helm.Source},
+		{"the source, after the new writer's route row", "target/fence.lift.new/1/before", (*school).target, (*school).source, helm.Target},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSchool(t, sandbox.MySQL)
+			first := s.open()
+			first.ready()
+			first.close()
+			s.attemptBy(Cutover, c.point)
+			if err := c.away(s).Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.plainWriteOn(c.writer(s)); err == nil {
+				t.Fatal("it is not fenced: the test shows nothing")
+			}
+			next := s.open(func(o *Options) { o.Standby = true })
+			s.within(10*time.Second, "an application writes", func() error { return s.plainWriteOn(c.writer(s)) })
+			if err := c.away(s).Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.within(30*time.Second, "both are settled", func() error {
+				if next.Status().Writer != c.side {
+					return errNotYet
+				}
+				return nil
+			})
+			s.oneWriter(c.side)
+		})
+	}
+}
+
+func (s *school) source() *sandboxtest.Server { return s.src }
+func (s *school) target() *sandboxtest.Server { return s.dst }

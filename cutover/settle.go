@@ -175,7 +175,7 @@ func (t *term) settleAlone(ctx context.Context, h *helm.Helm) error {
 	}
 	// Its fence is that of an aborted attempt; or the role was given to it: its route row is written after
 	// the commit, and names an epoch above those that it gave away itself.
-	if outcome == helm.Abort && f.Attempt == last.Attempt || route.Epoch > 1 && route.Epoch > gave.Epoch && f.Attempt != last.Attempt {
+	if outcome == helm.Abort && f.Attempt == last.Attempt || route.Epoch > max(gave.Epoch, 1) {
 		h.SetAct(string(FenceLift))
 		return t.lift(ctx, h)
 	}

@@ -157,7 +157,11 @@ func parseMoment(at string, now time.Time) (time.Time, error) {
 // recordText is a person's view of an attempt.
 func recordText(r *cutover.Record) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %d of %s: %s", r.Kind, r.Attempt, r.Migration, r.Outcome)
+	name := string(r.Kind)
+	if r.Attempt > 0 { // one that was refused has no number
+		name += fmt.Sprintf(" %d", r.Attempt)
+	}
+	fmt.Fprintf(&b, "%s of %s: %s", name, r.Migration, r.Outcome)
 	if r.Outcome == cutover.Committed {
 		fmt.Fprintf(&b, "; the %s is the writer (epoch %d)", r.New, r.Epoch)
 	}
