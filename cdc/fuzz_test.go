@@ -437,7 +437,29 @@ func (f *fuzzer) reload() {
 func (f *fuzzer) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.m.t.Logf("CHANGEOVER_FUZZ_SEED=%d plays it again; %d statements", f.seed, len(f.history))
+	f.m.t.Logf("CHANGEOVER_FUZZ_SEED=%d plays it again; %d statements; the stream goes to %s", f.seed, len(f.history), f.m.dst.Flavor)
+	// What a machine that keeps no files can show: the DDL, and both sides as they are.
+	for _, line := range f.history {
+		if _, q, _ := strings.Cut(line, "*/ "); len(line) < 1000 && !strings.HasPrefix(q, "INSERT") && !strings.HasPrefix(q, "UPDATE") && !strings.HasPrefix(q, "DELETE") {
+			f.m.t.Log(line)
+		}
+	}
+	for _, side := range []*sql.DB{f.m.from, f.m.to} {
+		var names []string
+		rows, err := side.Query("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?", f.m.name)
+		for err == nil && rows.Next() {
+			names = append(names, "")
+			err = rows.Scan(&names[len(names)-1])
+		}
+		for _, name := range names {
+			var text string
+			err = errors.Join(err, side.QueryRow("SHOW CREATE TABLE "+server.Name(f.m.name, name)).Scan(&name, &text))
+			f.m.t.Log(text)
+		}
+		if err != nil {
+			f.m.t.Log(err)
+		}
+	}
 	dir := f.m.t.ArtifactDir()
 	err := os.WriteFile(filepath.Join(dir, "history.sql"), []byte(strings.Join(f.history, "\n")+"\n"), 0o600)
 	for i, p := range f.runs {

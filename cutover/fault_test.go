@@ -477,6 +477,12 @@ func TestFinishEndsTheWayBack(t *testing.T) {
 	c.make(Cutover, Committed)
 	g := s.application(c, "one")
 	s.write(g, 1)
+	s.within(20*time.Second, "the gate is known", func() error { // it writes by the route row before the bus has heard of it
+		if n := len(c.Status().Gates); n != 1 {
+			return fmt.Errorf("%d gates are known", n)
+		}
+		return nil
+	})
 	if err := c.Finish(t.Context(), true); !fault.Is(err, fault.StillNamed) {
 		t.Errorf("finish --forget while a gate begins with the source: %v", err)
 	}
