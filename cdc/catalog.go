@@ -422,7 +422,7 @@ func numbered(t *row.Table) string {
 
 // outcomes looks at what a DDL, which has run, made of the tables that it names. It may be asked
 // again after a crash, also when write was through.
-func (c *catalog) outcomes(ctx context.Context, class source.Class, before []past) ([]outcome, error) {
+func (c *catalog) outcomes(ctx context.Context, class source.Class, session source.SessionVars, before []past) ([]outcome, error) {
 	at := map[schedule.Name]*past{} // what is under a name now
 	for i := range before {
 		at[schedule.Name{Schema: before[i].Schema, Table: before[i].Name}] = &before[i]
@@ -464,7 +464,7 @@ func (c *catalog) outcomes(ctx context.Context, class source.Class, before []pas
 		}
 	}
 	for i := range out {
-		if out[i].over, err = c.startsOver(ctx, class, &out[i], complete, whole); err != nil {
+		if out[i].over, err = c.startsOver(ctx, class, session, &out[i], complete, whole); err != nil {
 			return nil, err
 		}
 	}
@@ -474,13 +474,20 @@ func (c *catalog) outcomes(ctx context.Context, class source.Class, before []pas
 // startsOver tells whether a table must be copied again: what its rows hold is the server's own
 // doing; or it is not wholly copied, and a key by which it was cut is not what it was. Rows that are
 // all there changed here as they did on the source, another key is nothing to them.
-func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome, complete map[uint64]bool, whole bool) (bool, error) {
+func (c *catalog) startsOver(ctx context.Context, class source.Class, session source.SessionVars, o *outcome, complete map[uint64]bool, whole bool) (bool, error) {
 	if o.was == nil || o.def == nil {
 		return false, nil
 	}
 	over := class.Computes || class.Numbers && o.was.Numbered != numbered(o.def)
 	if c.r.mixed() == server.MariaDB && !o.exchanged && row.Converted(o.was.Columns, o.def.Shapes()) {
 		over = true // MariaDB makes other values of some than MySQL does: 'x' as a number, text that is not of the charset, -0
+	}
+	over = over || c.r.mixed() == server.MariaDB && class.FillsJSON
+	if !over && c.r.onto == server.MariaDB && c.r.flavor == server.MySQL && bendsDates(class, session) {
+		var err error
+		if over, err = c.holdsInvalidDates(ctx, o.def); err != nil {
+			return false, err
+		}
 	}
 	if complete[o.was.ID] || complete[o.id] {
 		if over {
@@ -500,6 +507,18 @@ func (c *catalog) startsOver(ctx context.Context, class source.Class, o *outcome
 		return false, fault.New(fault.StreamDDL, "table %s.%s has no key, so it can't be copied again while the stream runs", o.name.Schema, o.name.Table)
 	}
 	return over, nil
+}
+
+// holdsInvalidDates tells whether the target's table holds days that their months have not.
+func (c *catalog) holdsInvalidDates(ctx context.Context, t *row.Table) (any bool, err error) {
+	for i := range t.Columns {
+		if col := &t.Columns[i]; !any && err == nil && !col.Generated && (col.Kind == row.Date || col.Kind == row.DateTime) {
+			day := "SUBSTR(" + server.Name(col.Name) + ", 9, 2)"
+			err = c.r.dst.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+server.Name(t.Schema, t.Name)+" WHERE "+day+" > 28 AND "+
+				day+" > COALESCE(DAY(LAST_DAY(CONCAT(SUBSTR("+server.Name(col.Name)+", 1, 8), '01'))), 0))").Scan(&any)
+		}
+	}
+	return any, err
 }
 
 func (c *catalog) holdsRows(ctx context.Context, t *row.Table) (any bool, err error) {

@@ -137,7 +137,7 @@ func (d *ddlRunner) passAs(ctx context.Context, f *feeder, tx *source.Tx, decide
 		f.forget()
 		var made []outcome
 		err := d.r.patiently(ctx, ddlWorker, func() (err error) {
-			made, err = c.outcomes(ctx, class, before)
+			made, err = c.outcomes(ctx, class, tx.Statement.Session, before)
 			return err
 		})
 		if err != nil {
@@ -486,7 +486,7 @@ func (d *ddlRunner) settleOne(ctx context.Context, in state.Intent) (ran bool, e
 	}
 	d.r.log.Info().Str("id", in.ID).Str("statement", brief(in.Statement)).Strs("tables", was.Diff(now)).
 		Msg("a DDL that an earlier run began is done")
-	made, err := d.r.catalog.outcomes(ctx, class, with.Before)
+	made, err := d.r.catalog.outcomes(ctx, class, with.Vars, with.Before)
 	if err != nil {
 		return false, err
 	}
@@ -554,7 +554,7 @@ func discard(conn *sql.Conn) {
 
 // run runs the statement as the source's session did.
 func (d *ddlRunner) run(ctx context.Context, conn *sql.Conn, tx *source.Tx, class source.Class) error {
-	if err := d.setUp(ctx, conn, tx.Statement); err != nil {
+	if err := d.setUp(ctx, conn, tx.Statement, class); err != nil {
 		return err
 	}
 	text, err := d.statement(ctx, tx, class)
@@ -587,14 +587,20 @@ const (
 
 // setUp gives the session what the source's had. What the account may not set is left as it is:
 // none of it changes what most statements do.
-func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statement) error {
+func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statement, class source.Class) error {
 	s := st.Session
 	sets := []string{"foreign_key_checks = 0", "innodb_strict_mode = 0", "sql_require_primary_key = 0", "sql_generate_invisible_primary_key = 0"}
 	if d.r.onto == server.MariaDB {
 		sets = append(sets, "check_constraint_checks = 0") // rows that are there are as the writer has taken them
 	}
 	if s.SQLMode != nil {
-		sets = append(sets, "sql_mode = '"+sqlMode(*s.SQLMode)+"'")
+		mode := *s.SQLMode
+		if class.Kind == source.TableDDL && (d.r.flavor == server.MariaDB || mode&strictModes != 0) {
+			// Rows that are there are as the source has them. MariaDB never looks at their dates; a MySQL that is
+			// strict refuses what it would have to bend, and here it may copy a table that there it did not.
+			mode = mode&^(noZeroInDate|noZeroDate) | allowInvalidDates
+		}
+		sets = append(sets, "sql_mode = '"+sqlMode(mode)+"'")
 	}
 	if s.TimeZone != "" && s.TimeZone != "SYSTEM" {
 		sets = append(sets, "time_zone = '"+strings.ReplaceAll(s.TimeZone, "'", "''")+"'")
@@ -658,6 +664,20 @@ func (d *ddlRunner) collations(ctx context.Context, conn *sql.Conn, s source.Ses
 		sets = append(sets, c.variable+" = "+collation)
 	}
 	return sets, nil
+}
+
+// Bits of sql_mode.
+const (
+	strictModes       = 1<<21 | 1<<22
+	noZeroInDate      = 1 << 23
+	noZeroDate        = 1 << 24
+	allowInvalidDates = 1 << 25
+)
+
+// bendsDates tells whether a table that the source's session altered may hold other dates since: a MySQL that
+// copies rows, and is not strict, makes 0000-00-00 of 2021-02-31.
+func bendsDates(class source.Class, s source.SessionVars) bool {
+	return class.Verb == "ALTER TABLE" && s.SQLMode != nil && *s.SQLMode&(strictModes|allowInvalidDates) == 0
 }
 
 // sqlMode names the bits of a sql_mode that today's servers know; the others were removed with

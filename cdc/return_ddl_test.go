@@ -2,6 +2,7 @@ package cdc
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,49 @@ func TestATableThatStartsOverIsCopiedBack(t *testing.T) {
 			y.mustStop()
 		})
 	}
+}
+
+// What MySQL makes of rows that are there, and where it puts a column, is its own: the same comes out on the old
+// writer.
+func TestWhatMySQLMakesOfATableComesBack(t *testing.T) {
+	for name, src := range sources(t) {
+		t.Run(name, func(t *testing.T) {
+			back, y := returned(t, src, "CREATE TABLE docs (id INT PRIMARY KEY)", "INSERT INTO docs VALUES (1), (2)",
+				"CREATE TABLE dates (id INT PRIMARY KEY, d DATE, t DATETIME(2), v VARCHAR(9))", "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
+				"INSERT INTO dates VALUES (1, '2021-02-31', NULL, 'a'), (2, NULL, '2021-04-31 01:02:03', 'b'), (3, '0000-00-00', '2021-00-00', 'c')",
+				"CREATE TABLE days (d DATE PRIMARY KEY, v VARCHAR(9))", "INSERT INTO days VALUES ('2021-02-31', 'a'), ('0000-00-00', 'b')")
+			back.on(back.from, "USE "+back.name, "ALTER TABLE docs ADD j JSON NOT NULL", "INSERT INTO docs VALUES (3, '[]')",
+				"SET SESSION sql_mode = ''", "ALTER TABLE dates ADD n INT, ALGORITHM=COPY",
+				"SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE'", "ALTER TABLE days ADD n INT NOT NULL, ALGORITHM=INSTANT")
+			back.on(back.from, "USE "+back.name, "SET SESSION sql_generate_invisible_primary_key = ON",
+				"CREATE TABLE keyed (a INT, b INT)", "INSERT INTO keyed VALUES (1, 2)", "ALTER TABLE keyed ADD c GEOMETRY FIRST, ADD COLUMN d INT", "INSERT INTO keyed VALUES (NULL, 3, 4, 5)",
+				"ALTER TABLE keyed MODIFY b BIGINT FIRST, CHANGE a e INT FIRST", "INSERT INTO keyed VALUES (1, 2, NULL, 5)")
+			y.catchUp()
+			y.wait("the tables are there again", func(s Status) bool {
+				return !slices.ContainsFunc(s.Tables, func(t TableStatus) bool { return t.State != string(state.Complete) })
+			})
+			back.sameBytes("in the end")
+			y.mustStop()
+		})
+	}
+}
+
+// Dates that are none, in a MariaDB that alters their tables in modes that forbid them: it leaves them alone, and
+// MySQL would not.
+func TestMariaDBLeavesDatesAlone(t *testing.T) {
+	m := newMigration(t, sandboxtest.MariaDBSource(t), sandboxtest.Target(t), "SET SESSION sql_mode = 'ALLOW_INVALID_DATES'",
+		"CREATE TABLE dates (d DATE PRIMARY KEY, t DATETIME(2), v VARCHAR(9))",
+		"INSERT INTO dates VALUES ('2021-02-31', NULL, 'a'), ('2021-02-30', '2021-04-31 01:02:03', 'b')")
+	x := m.start(Forever, nil, nil)
+	x.wait("the copy's end", func(s Status) bool { return s.Phase == phaseStreaming })
+	for _, mode := range []string{"", "STRICT_ALL_TABLES"} {
+		m.on(m.from, "USE "+m.name, "SET SESSION sql_mode = '"+mode+"'", "ALTER TABLE dates MODIFY v VARCHAR(9) CHARACTER SET utf16, ALGORITHM=COPY",
+			"ALTER TABLE dates MODIFY v VARCHAR(10) CHARACTER SET latin1, ALGORITHM=COPY")
+	}
+	x.catchUp()
+	x.wait("the table is there again", func(s Status) bool { return s.Tables[0].State == string(state.Complete) })
+	m.sameBytes("after DDL")
+	x.mustStop()
 }
 
 // A statement that MariaDB can't be told stops the stream before it, and an operator's decision gets it on.

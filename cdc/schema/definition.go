@@ -217,6 +217,16 @@ func (d *Definition) column(name string) *Part {
 	return nil
 }
 
+// generatedKeyName is the column that MySQL makes for a table without a primary key, where
+// sql_generate_invisible_primary_key is on.
+const generatedKeyName = "my_row_id"
+
+// generatedKey tells whether the table has that column, which on MySQL is always the first.
+func (d *Definition) generatedKey() bool {
+	c := d.column(generatedKeyName)
+	return c != nil && c.has("AUTO_INCREMENT") && c.has("INVISIBLE")
+}
+
 // has tells whether the part, of a column, has the keywords in this order, side by side.
 func (p *Part) has(keywords ...string) bool {
 	tokens := tokenize(p.Text)

@@ -98,6 +98,17 @@ func (s *statementTranslation) columnToMariaDB(from, to int) {
 	s.charsetsToMariaDB(from+2, to)
 }
 
+// firstToMariaDB puts a column that was to be the first behind the primary key that MySQL has made by itself
+// (my_row_id): there that one stays the first, whatever is said. end is the clause's.
+func (s *statementTranslation) firstToMariaDB(end int) {
+	if !s.r.at(end-1).is("FIRST") || s.r.at(end-2).is("AFTER") {
+		return
+	}
+	if def := s.look(); def != nil && def.generatedKey() {
+		s.r.replace(end-1, end, "AFTER `"+generatedKeyName+"`")
+	}
+}
+
 // keyToMariaDB translates a key, or a constraint.
 func (s *statementTranslation) keyToMariaDB(from, to int) {
 	check := false
@@ -197,14 +208,17 @@ func (s *statementTranslation) clauseToMariaDB(c *span) (keep bool) {
 			return true
 		}
 		s.itemToMariaDB(i, c.to)
+		s.firstToMariaDB(c.to)
 	case at(0).is("MODIFY"):
 		i++
 		column()
 		s.columnToMariaDB(i, c.to)
+		s.firstToMariaDB(c.to)
 	case at(0).is("CHANGE"):
 		i++
 		column()
 		s.columnToMariaDB(i+1, c.to)
+		s.firstToMariaDB(c.to)
 	case at(0).is("DROP") && at(1).is("CHECK"):
 		s.r.replace(i+1, i+2, "CONSTRAINT")
 	case at(0).is("ALTER") && at(1).is("CHECK", "CONSTRAINT"):

@@ -61,6 +61,9 @@ type Class struct {
 	// Computes: an ALTER TABLE with a DEFAULT that is an expression: rows that are there get
 	// values that the other server need not share (UUID(), RAND()).
 	Computes bool
+	// FillsJSON: an ALTER TABLE that makes a column JSON NOT NULL: rows that are there get MySQL's null, or
+	// MariaDB's ''.
+	FillsJSON bool
 }
 
 // Marker is how every statement that Changeover issues begins (design §4).
@@ -400,6 +403,7 @@ func (c *classifier) alter() {
 // alterations finds the other tables that an ALTER TABLE touches, and what it does to rows that
 // are there. AUTO_INCREMENT and DEFAULT count in brackets too: ADD COLUMN (id INT AUTO_INCREMENT).
 func (c *classifier) alterations(from Name) {
+	json := false // of the column at hand
 	for depth := 0; c.t.kind != endOfText; {
 		switch {
 		case c.t.is("("):
@@ -411,6 +415,10 @@ func (c *classifier) alterations(from Name) {
 		case c.t.is("DEFAULT"):
 			c.defaultValue()
 			continue
+		case c.t.is("JSON", ","):
+			json = c.t.is("JSON")
+		case json && c.t.is("NOT") && c.ahead.is("NULL"):
+			c.class.FillsJSON = true
 		case depth == 0 && c.t.is("RENAME"):
 			c.renameTo(from)
 			continue

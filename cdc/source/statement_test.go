@@ -60,6 +60,8 @@ func TestClassifyTableDDL(t *testing.T) {
 		{"ALTER TABLE a AUTO_INCREMENT 5", Class{Verb: "ALTER TABLE", Tables: names("d", "a")}},
 		{"ALTER TABLE a ADD u CHAR(36) DEFAULT (UUID())", Class{Verb: "ALTER TABLE", Tables: names("d", "a"), Computes: true}},
 		{"ALTER TABLE a ADD u CHAR(36) DEFAULT uuid()", Class{Verb: "ALTER TABLE", Tables: names("d", "a"), Computes: true}},
+		{"ALTER TABLE a ADD j JSON NOT NULL, ADD k INT", Class{Verb: "ALTER TABLE", Tables: names("d", "a"), FillsJSON: true}},
+		{"ALTER TABLE a ADD j JSON, ADD k INT NOT NULL", Class{Verb: "ALTER TABLE", Tables: names("d", "a")}},
 		{"ALTER TABLE a ADD n DATETIME DEFAULT CURRENT_TIMESTAMP(6), ADD m INT DEFAULT 7", Class{Verb: "ALTER TABLE", Tables: names("d", "a")}},
 		{"ALTER TABLE a DEFAULT CHARACTER SET utf8mb4", Class{Verb: "ALTER TABLE", Tables: names("d", "a")}},
 		{"ALTER TABLE a COMMENT 'it''s RENAME TO b \\' RENAME TO c'", Class{Verb: "ALTER TABLE", Tables: names("d", "a")}},
