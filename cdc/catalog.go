@@ -483,7 +483,7 @@ func (c *catalog) startsOver(ctx context.Context, class source.Class, session so
 		over = true // MariaDB makes other values of some than MySQL does: 'x' as a number, text that is not of the charset, -0
 	}
 	over = over || c.r.mixed() == server.MariaDB && class.FillsJSON
-	if !over && c.r.onto == server.MariaDB && c.r.flavor == server.MySQL && bendsDates(class, session) {
+	if !over && c.r.flavor == server.MySQL && bendsDates(class, session) {
 		var err error
 		if over, err = c.holdsInvalidDates(ctx, o.def); err != nil {
 			return false, err

@@ -595,9 +595,9 @@ func (d *ddlRunner) setUp(ctx context.Context, conn *sql.Conn, st *source.Statem
 	}
 	if s.SQLMode != nil {
 		mode := *s.SQLMode
-		if class.Kind == source.TableDDL && (d.r.flavor == server.MariaDB || mode&strictModes != 0) {
-			// Rows that are there are as the source has them. MariaDB never looks at their dates; a MySQL that is
-			// strict refuses what it would have to bend, and here it may copy a table that there it did not.
+		if class.Kind == source.TableDDL {
+			// Dates that are none stay: the source did not look at them where it copied no rows, or is a MariaDB,
+			// and here they may be copied. If it has bent some, the table starts over (bendsDates).
 			mode = mode&^(noZeroInDate|noZeroDate) | allowInvalidDates
 		}
 		sets = append(sets, "sql_mode = '"+sqlMode(mode)+"'")
