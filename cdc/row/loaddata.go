@@ -3,6 +3,7 @@ package row
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 
 	"changeover/internal/server"
@@ -40,17 +41,20 @@ func (t *Table) AppendSelectList(dst []byte) []byte {
 //
 // The stream is binary: bytes go into a column as they are. Only where binary means something else
 // to the column (JSON refuses it, MariaDB's UUID takes it for its stored form, an ordinal would be
-// looked up as a name) the field takes the way through a variable.
+// looked up as a name) the field takes the way through a variable. If one does, the AUTO_INCREMENT column
+// does too: else a MariaDB forgets that its value was given, and makes a new number of a 0 (tried: 10.11).
 func (t *Table) AppendLoad(dst []byte, readerName string) []byte {
 	dst = appendQuoted(append(dst, "LOAD DATA LOCAL INFILE "...), []byte("Reader::"+readerName))
 	dst = append(append(dst, " INTO TABLE "...), server.Name(t.Schema, t.Name)...)
 	dst = append(dst, " CHARACTER SET binary FIELDS TERMINATED BY x'1f' ESCAPED BY x'1d' LINES TERMINATED BY x'1e' ("...)
 	var set []byte
-	for n, i := range t.CopyColumns() {
+	columns := t.CopyColumns()
+	told := slices.ContainsFunc(columns, func(i int) bool { before, _ := t.Columns[i].loadVia(); return before != "" })
+	for n, i := range columns {
 		c := &t.Columns[i]
 		dst = appendComma(dst, n)
 		before, after := c.loadVia()
-		if before == "" {
+		if before == "" && !(told && c.AutoIncrement) {
 			dst = c.appendColumn(dst)
 			continue
 		}
