@@ -73,7 +73,7 @@ func exitCode(err error) int {
 	switch code {
 	case fault.Config, fault.ConfigUnknown, fault.Password:
 		return exitConfig
-	case fault.Usage:
+	case fault.Usage, fault.Confirm:
 		return exitUsage
 	case fault.PlanBlocked, fault.VerifyDifferent:
 		return exitNo
@@ -126,6 +126,7 @@ func commands(g *globals) []*cobra.Command {
 	return []*cobra.Command{
 		newSandboxCommand(),
 		newPlanCommand(g),
+		newCheckCommand(g),
 		newRunCommand(g),
 		newStatusCommand(g),
 		newDDLCommand(g),
