@@ -463,16 +463,26 @@ func (m *migration) wantFault(x *running, code fault.Code, says ...string) {
 	case <-time.After(patience):
 		m.t.Fatalf("the run does not end with %s", code)
 	}
-	m.wantError(x.stop(), code, says...)
+	entry, _ := fault.Lookup(code)
+	if x.opts.Return {
+		entry.Remedy = entry.Return()
+	}
+	m.wantSaid(x.stop(), code, append(says, entry.Remedy)...)
 }
 
+// wantError wants it of a stream to the target.
 func (m *migration) wantError(err error, code fault.Code, says ...string) {
+	m.t.Helper()
+	entry, _ := fault.Lookup(code)
+	m.wantSaid(err, code, append(says, entry.Remedy)...)
+}
+
+func (m *migration) wantSaid(err error, code fault.Code, says ...string) {
 	m.t.Helper()
 	if !fault.Is(err, code) {
 		m.t.Fatalf("want %s, got: %v", code, err)
 	}
-	entry, _ := fault.Lookup(code)
-	for _, s := range append(says, entry.Remedy) {
+	for _, s := range says {
 		if !strings.Contains(err.Error(), s) {
 			m.t.Errorf("%q is not in: %v", s, err)
 		}

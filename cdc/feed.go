@@ -429,7 +429,7 @@ func (f *feeder) decoder(t *row.Table, e *source.Rows) (*row.Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.r.onto == server.MariaDB && !keyed(t) {
+	if f.r.onto == server.MariaDB && (f.r.opts.Return || !keyed(t)) {
 		d.PlainZeros()
 	}
 	f.decoders[key] = d

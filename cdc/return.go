@@ -53,6 +53,7 @@ func NewReturn(ctx context.Context, o Options) (_ *Return, err error) {
 		if err != nil {
 			p.r.letGo(err)
 			p.r.disconnect()
+			err = p.r.told(err)
 		}
 	}()
 	if err := p.r.connect(ctx); err != nil {

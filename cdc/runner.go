@@ -161,6 +161,7 @@ func New(opts Options) *Runner {
 // in memory and reads it again from `_changeover`, as after a crash.
 func (r *Runner) Run(ctx context.Context) (err error) {
 	defer func() {
+		err = r.told(err)
 		if err != nil && !errors.Is(err, context.Canceled) {
 			r.mu.Lock()
 			r.halted = err
@@ -188,6 +189,14 @@ func (r *Runner) Run(ctx context.Context) (err error) {
 			return ctx.Err()
 		}
 	}
+}
+
+// told is err with the remedies for the stream's direction.
+func (r *Runner) told(err error) error {
+	if r.opts.Return {
+		return fault.Returning(err)
+	}
+	return err
 }
 
 // startsOver tells whether err is one after which what is in memory can't be relied on any more, but

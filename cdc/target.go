@@ -178,5 +178,5 @@ func (r *Runner) waiting(worker int, reason error) {
 		delete(r.waits, worker)
 		return
 	}
-	r.waits[worker] = reason.Error()
+	r.waits[worker] = r.told(reason).Error()
 }

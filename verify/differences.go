@@ -124,9 +124,11 @@ func (p *pair) describe(ctx context.Context, keys []string) ([]Difference, error
 		if err != nil {
 			return nil, err
 		}
+		spelled := p.spelled(some)
 		for i, key := range some {
-			d := p.difference(ours[key], theirs[key])
-			if ours[key].values == nil && theirs[key].values == nil || d.Source == d.Target && len(d.Columns) == 0 {
+			ours, theirs := ours[spelled[i]], theirs[spelled[i]]
+			d := p.difference(ours, theirs)
+			if ours.values == nil && theirs.values == nil || d.Source == d.Target && len(d.Columns) == 0 {
 				continue
 			}
 			d.id, d.Named, d.Key = key, true, nil

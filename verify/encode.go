@@ -61,6 +61,9 @@ func points(coordinates []string) (parts []string) {
 // same value on both sides, among binary strings.
 func (t *table) operand(c *row.Column, f form) string {
 	name := server.Name(c.Name)
+	if f.own != nil && ownType(f.own) {
+		return f.spelling(c)
+	}
 	switch c.Kind {
 	case row.Float, row.Double:
 		return points([]string{t.coordinate(c, f)})[0]
@@ -87,6 +90,16 @@ func (t *table) operand(c *row.Column, f form) string {
 		return t.characters(c, f)
 	}
 	return name
+}
+
+// spelling is the expression of a UUID or an address that is text on one side, in whatever spelling an
+// application gave it there: what MariaDB's own type makes of it. A text that is none stays as it is.
+func (f form) spelling(c *row.Column) string {
+	text := "CONVERT(" + server.Name(c.Name) + " USING ascii)"
+	if f.own.Kind == row.UUID {
+		return "LOWER(REPLACE(" + text + ",'-',''))"
+	}
+	return "IFNULL(HEX(INET6_ATON(" + text + "))," + text + ")"
 }
 
 // document is the expression of a JSON's text. MySQL prints one that is longer than max_allowed_packet

@@ -44,6 +44,9 @@ type form struct {
 	chars bool
 	// document: JSON on one side, text on the other.
 	document bool
+	// own is the column on a MariaDB that keeps less of a value than the other side may have: a UUID or an
+	// address for its text, a FLOAT or DOUBLE without −0. What it can't tell apart is equal. nil: there is none.
+	own *row.Column
 }
 
 // coding is how the rows of a table are encoded, on both sides alike.
@@ -82,6 +85,9 @@ func encode(source, target *table) {
 		a, b := &source.Columns[i], &target.Columns[i]
 		f := formOf(a, b)
 		f.zeros = mixed
+		if mixed && isFloat(a) && isFloat(b) {
+			f.own = b // either: neither keeps it
+		}
 		c.forms = append(c.forms, f)
 		sizes[i] = max(f.size(a), f.size(b))
 		total += sizes[i]
@@ -122,6 +128,12 @@ func formOf(a, b *row.Column) form {
 		numbered: a.Kind == b.Kind && len(a.Members) > 0 && slices.Equal(a.Members, b.Members),
 		chars:    a.Charset != "" && b.Charset != "" && alphabet(a) != alphabet(b),
 		document: a.Kind == row.JSON && b.Kind == row.String || a.Kind == row.String && b.Kind == row.JSON,
+	}
+	switch {
+	case ownType(a) && b.Kind == row.String:
+		f.own = a
+	case ownType(b) && a.Kind == row.String:
+		f.own = b
 	}
 	f.short = f.shortest(a, b)
 	f.style = f.short
@@ -184,6 +196,9 @@ func (f form) exact(c *row.Column) bool {
 	}
 	return false
 }
+
+// ownType tells whether a column is of a type of MariaDB's own, for which other servers have text.
+func ownType(c *row.Column) bool { return c.Kind == row.UUID || c.Kind == row.Inet }
 
 func isFloat(c *row.Column) bool { return c.Kind == row.Float || c.Kind == row.Double }
 

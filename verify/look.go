@@ -205,7 +205,7 @@ func (k *looker) chunk(ctx context.Context, p *pair, c *claim) (rows uint64, too
 	if err != nil {
 		return 0, took, nil, err
 	}
-	slices.Sort(touched)
+	touched = slices.Sorted(slices.Values(p.spelled(touched)))
 	for _, key := range unequal(ours, theirs) {
 		if _, there := slices.BinarySearch(touched, key); !there {
 			differing = append(differing, key)
@@ -389,13 +389,10 @@ func (k *looker) compareKeys(ctx context.Context, p *pair, keys []string) (map[s
 		if err != nil {
 			return nil, err
 		}
-		asked := make(map[string]bool, len(some))
-		for _, key := range some {
-			asked[key] = true
-		}
-		for _, key := range unequal(ours, theirs) {
-			if asked[key] { // others are only equal to one that was asked for, in the column's collation
-				different[key] = &Finding{Found: time.Now(), Source: there(ours, key), Target: there(theirs, key)}
+		// What else was found is only equal to a key that was asked for, in the column's collation.
+		for i, key := range p.spelled(some) {
+			if ours[key] != theirs[key] || there(ours, key) != there(theirs, key) {
+				different[some[i]] = &Finding{Found: time.Now(), Source: there(ours, key), Target: there(theirs, key)}
 			}
 		}
 	}

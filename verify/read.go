@@ -145,6 +145,7 @@ func (t *table) eachFrom(ctx context.Context, q queryer, expressions []string, f
 			if key[i], err = t.Columns[p.Column].Canonical(raw[i]); err != nil {
 				return t.wrap(err)
 			}
+			key[i] = t.spell(p.Column, key[i])
 		}
 		for i := range values {
 			values[i] = raw[len(parts)+i]

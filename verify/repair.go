@@ -249,6 +249,7 @@ func (p *pair) replaceWhole(ctx context.Context, tx apply.TargetTx, digests []st
 // replace deletes the target's rows of keys and inserts what was read of the source, but for those that
 // the stream has touched.
 func (p *pair) replace(ctx context.Context, tx apply.TargetTx, keys, touched []string, read snapshot.Chunk) (rows int, err error) {
+	keys, touched = p.spelled(keys), p.spelled(touched)
 	mine := map[string]bool{}
 	for _, key := range keys {
 		mine[key] = true
@@ -279,7 +280,7 @@ func (p *pair) replace(ctx context.Context, tx apply.TargetTx, keys, touched []s
 		}
 	}
 	var loader snapshot.Loader
-	return len(kept), loader.Insert(ctx, tx, read.Except(func(key []byte) bool { return !mine[string(key)] }))
+	return len(kept), loader.Insert(ctx, tx, read.Except(func(key []byte) bool { return !mine[p.spelled([]string{string(key)})[0]] }))
 }
 
 // strangers are the target's rows that have a unique value which one of the source's rows needs.
@@ -289,7 +290,7 @@ func (k *looker) strangers(ctx context.Context, p *pair, keys []string) (found [
 		return nil, err
 	}
 	mine := map[string]bool{}
-	for _, key := range keys {
+	for _, key := range p.spelled(keys) {
 		mine[key] = true
 	}
 	for i, unique := range p.key.Keys {

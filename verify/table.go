@@ -101,6 +101,9 @@ func (c *comparer) match(ours, theirs *row.Table) (*pair, error) {
 		with = server.MariaDB
 	}
 	target.UseWeights(with)
+	if with == server.MariaDB {
+		target.OneZero()
+	}
 	return &pair{source: source, target: target, key: target.Table}, nil
 }
 
@@ -115,6 +118,35 @@ func keyNames(t *row.Table) []string {
 
 // keyed tells whether rows have names.
 func (p *pair) keyed() bool { return p.key.RowKey >= 0 }
+
+// spell is a value of a column as both sides give it back, where one of them keeps no more of it.
+func (t *table) spell(column int, v row.Value) row.Value {
+	if own := t.forms[column].own; own != nil {
+		return own.Spell(v)
+	}
+	return v
+}
+
+// spelled are row keys, as the stream or a former run knows them, as each gives them: a key is one, however
+// either side spells it. Those of another key than the table has now stay as they are.
+func (p *pair) spelled(keys []string) []string {
+	parts := p.key.Keys[p.key.RowKey].Parts
+	if !slices.ContainsFunc(parts, func(part row.KeyPart) bool { return p.target.forms[part.Column].own != nil }) {
+		return keys
+	}
+	all := slices.Clone(keys)
+	for i, key := range all {
+		decoded, err := row.DecodeKey([]byte(key))
+		if err != nil || len(decoded) != len(parts) {
+			continue
+		}
+		for at, part := range parts {
+			decoded[at] = p.target.spell(part.Column, decoded[at])
+		}
+		all[i] = string(row.AppendKey(nil, decoded))
+	}
+	return all
+}
 
 // cut tells whether the table can be cut into ranges that mean the same on both sides: the servers
 // keep the key in one order, and find a range by the key's index.

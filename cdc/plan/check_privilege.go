@@ -7,115 +7,121 @@ import (
 	"strings"
 
 	"changeover/cdc/schema"
-	"changeover/internal/fault"
-	"changeover/internal/server"
 )
 
 func privilegeChecks() []Check {
 	return []Check{
-		{"the source's account may read and stream", NeedsSource, sourcePrivileges},
-		{"the source's account may take the stream back", NeedsSource, reversePrivileges},
-		{"the target's account may write", NeedsTarget, targetPrivileges},
+		{"what the source's account may do is enough", NeedsSource, func(f *Facts) []Finding { return f.lacks(f.Source) }},
+		{"what the target's account may do is enough", NeedsTarget, func(f *Facts) []Finding { return f.lacks(f.Target) }},
 	}
 }
 
-const stateDatabase = "_changeover"
-
-// stateNeeds is what Changeover needs on its own database, on either side.
-func stateNeeds() []string { return []string{"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP"} }
-
-// lacking makes a finding for each place where privileges are missing.
-func lacking(s *Server, code fault.Code, severity Severity, database string, why string, privs ...string) []Finding {
-	missing := s.Grants.Missing(database, privs...)
-	if len(missing) == 0 {
-		return nil
-	}
-	return []Finding{{
-		Code: code, Severity: severity, Side: s.Side, Object: database,
-		Detail: fmt.Sprintf("%s lacks %s on %s: %s", s.Account, strings.Join(missing, ", "), database, why),
-		Remedy: grantRemedy(missing, server.Name(database)+".*", s.Account),
-	}}
+// lack is privileges that are missing on one place, for the same needs.
+type lack struct {
+	place place
+	privs []string
+	needs []Need
 }
 
-// lackingGlobal is for a privilege that exists only on *.*; names are the ones that it has had, the
-// name of this server's version first.
-func lackingGlobal(s *Server, code fault.Code, severity Severity, why string, names ...string) []Finding {
-	if s.hasDynamic(names...) || s.Grants.Global(allStatic) && isStatic(names[0]) {
-		return nil
-	}
-	return []Finding{{
-		Code: code, Severity: severity, Side: s.Side,
-		Detail: fmt.Sprintf("%s lacks %s: %s", s.Account, names[0], why),
-		Remedy: grantRemedy(names[:1], "*.*", s.Account),
-	}}
-}
-
-func sourcePrivileges(f *Facts) []Finding {
-	s, code := f.Source, fault.SourcePrivilege
-	all := lackingGlobal(s, code, Block, "it reads the binlog", "REPLICATION SLAVE")
-	all = append(all, lackingGlobal(s, code, Block, "it asks where the binlog is", s.binlogMonitor()...)...)
-	all = append(all, lackingGlobal(s, code, Decide, "it sees who holds the stream up, and long transactions", "PROCESS")...)
-	all = append(all, lacking(s, code, Block, stateDatabase, "its watermarks are rows there", stateNeeds()...)...)
-	for _, db := range f.Config.Databases {
-		all = append(all, lacking(s, code, Block, db, "it reads the rows", "SELECT")...)
-		// Without these the objects are not even listed, and would be left behind unnoticed.
-		all = append(all, lacking(s, code, Block, db, "views, triggers and events are invisible without", "SHOW VIEW", "TRIGGER", "EVENT")...)
-		if f.Schema != nil && f.Schema.hasKeyless(db) {
-			all = append(all, lacking(s, code, Block, db, "tables without a key are locked for a moment", "LOCK TABLES")...)
+// lacks makes a finding for each place and purpose for which the account of a side lacks something.
+func (f *Facts) lacks(s *Server) []Finding {
+	var all []*lack
+	for _, n := range f.needs() {
+		if n.Side != s.Side {
+			continue
+		}
+		for _, w := range n.wants {
+			if !s.held(w) {
+				all = note(all, n, w)
+			}
 		}
 	}
-	return all
+	var findings []Finding
+	for _, l := range merged(all) {
+		findings = append(findings, l.finding(s))
+	}
+	return findings
 }
 
-// binlogMonitor is REPLICATION CLIENT, which MariaDB renamed; it still answers to the old name.
-func (s *Server) binlogMonitor() []string {
-	if s.Version.Flavor == server.MariaDB {
-		return []string{"BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"}
+// note adds a need to the privilege that it lacks.
+func note(all []*lack, n Need, w want) []*lack {
+	for _, l := range all {
+		if l.place == w.place && l.privs[0] == w.names[0] {
+			if !slices.ContainsFunc(l.needs, n.same) {
+				l.needs = append(l.needs, n)
+			}
+			return all
+		}
 	}
-	return []string{"REPLICATION CLIENT", "SUPER"}
+	return append(all, &lack{w.place, w.names[:1], []Need{n}})
+}
+
+func (n Need) same(o Need) bool { return n.Stage == o.Stage && n.Purpose == o.Purpose }
+
+// merged puts privileges together that the same needs lack on the same place.
+func merged(all []*lack) (some []*lack) {
+	for _, l := range all {
+		i := slices.IndexFunc(some, func(o *lack) bool {
+			return o.place == l.place && slices.EqualFunc(o.needs, l.needs, Need.same)
+		})
+		if i < 0 {
+			some = append(some, &lack{l.place, slices.Clone(l.privs), l.needs})
+			continue
+		}
+		some[i].privs = append(some[i].privs, l.privs...)
+	}
+	return some
+}
+
+// finding is as severe as the severest of what will not be.
+func (l *lack) finding(s *Server) Finding {
+	worst := l.needs[0]
+	var without []string
+	for _, n := range l.needs {
+		if severities[n.severity] < severities[worst.severity] {
+			worst = n
+		}
+		without = append(without, n.consequence()+n.without)
+	}
+	where := ""
+	if !l.place.everywhere() {
+		where = " on " + l.place.name()
+	}
+	return Finding{Code: worst.code, Severity: worst.severity, Side: s.Side, Object: l.place.name(),
+		Detail: fmt.Sprintf("%s lacks %s%s: %s", s.Account, strings.Join(l.privs, ", "), where, strings.Join(without, "; ")),
+		Remedy: grant(l.privs, l.place, s.Account)}
+}
+
+// consequence says how far the migration comes all the same.
+func (n Need) consequence() string {
+	switch {
+	case n.Stage == ForRun && n.severity == Block:
+		return ""
+	case n.Stage == ForRun:
+		return "run goes on, but "
+	case n.Stage == ForCutover && n.Needed:
+		return "run goes on, the cutover will be refused: "
+	case n.Stage == ForCutover:
+		return "run goes on, the cutover too, but "
+	case n.Needed:
+		return "run and the cutover go on, a rollback is not possible: "
+	}
+	return "run, cutover and rollback go on, but "
 }
 
 func (s *Schema) hasKeyless(database string) bool {
 	return slices.ContainsFunc(s.Tables, func(t Table) bool { return t.Schema == database && t.RowKey < 0 })
 }
 
-// reversePrivileges are needed from the cutover on: the reverse stream writes the source behind
-// its fence.
-func reversePrivileges(f *Facts) []Finding {
-	s, code := f.Source, fault.ReversePrivilege
-	var all []Finding
-	for _, db := range f.Config.Databases {
-		all = append(all, lacking(s, code, Decide, db, "after the cutover the reverse stream writes there",
-			"INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES")...)
-	}
-	if !s.passesFence() {
-		all = append(all, Finding{Code: code, Severity: Decide, Side: Source,
-			Detail: fmt.Sprintf("%s does not pass read_only (%s): the fence would stop the reverse stream too", s.Account, strings.Join(s.passing()[:1], "")),
-			Remedy: grantRemedy(s.passing()[:1], "*.*", s.Account) + " Where that can't be had, the cutover fences by account."})
-	}
-	return all
-}
-
-func targetPrivileges(f *Facts) []Finding {
-	s, code := f.Target, fault.TargetPrivilege
-	all := lackingGlobal(s, code, Block, "it tells tables apart by InnoDB's TABLE_ID", "PROCESS")
-	all = append(all, lacking(s, code, Block, stateDatabase, "positions and leases are kept there", stateNeeds()...)...)
-	for _, db := range f.Config.Databases {
-		all = append(all, lacking(s, code, Block, db, "it creates the tables and writes the rows",
-			"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX", "REFERENCES")...)
-		if needs := f.objectNeeds(db); len(needs) > 0 {
-			all = append(all, lacking(s, code, Block, db, "it creates views, routines, triggers and events", needs...)...)
-		}
-	}
-	all = append(all, lackingGlobal(s, code, Decide, "a successor ends the session of a runner that died", "CONNECTION_ADMIN", "SUPER")...)
-	return append(all, lackingGlobal(s, code, Decide, "after the cutover it reads the target's binlog", "REPLICATION SLAVE")...)
-}
-
 // objectNeeds is what creating the objects of a database takes.
 func (f *Facts) objectNeeds(database string) []string {
+	if len(f.Source.Grants.Missing(database, "SHOW VIEW", "TRIGGER", "EVENT")) > 0 {
+		return makesObjects() // which of them are there is not to be seen
+	}
 	byKind := map[schema.Kind][]string{
 		schema.KindView: {"CREATE VIEW", "SHOW VIEW"}, schema.KindTrigger: {"TRIGGER"}, schema.KindEvent: {"EVENT"},
-		schema.KindFunction: {"CREATE ROUTINE", "ALTER ROUTINE"}, schema.KindProcedure: {"CREATE ROUTINE", "ALTER ROUTINE"},
+		// Who makes a view must be able to call the functions in it.
+		schema.KindFunction: {"CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE"}, schema.KindProcedure: {"CREATE ROUTINE", "ALTER ROUTINE"},
 	}
 	needs := map[string]bool{}
 	for _, o := range f.allObjects() {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,15 +32,7 @@ func (s *Server) readOnly() string {
 }
 
 // passesFence tells whether our own account writes while read_only is on.
-func (s *Server) passesFence() bool { return s.hasDynamic(append(s.passing(), superAll(s)...)...) }
-
-// superAll: ALL PRIVILEGES of MySQL includes SUPER.
-func superAll(s *Server) []string {
-	if slices.Contains(s.passing(), "SUPER") {
-		return []string{allStatic}
-	}
-	return nil
-}
+func (s *Server) passesFence() bool { return s.held(everywhere(s.passing()...)) }
 
 func sourceReadOnly(f *Facts) []Finding {
 	if why := f.Source.readOnly(); why != "" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"changeover/cdc/schema"
+	"changeover/internal/accounts"
 	"changeover/internal/fault"
 )
 
@@ -15,7 +16,12 @@ func targetChecks() []Check {
 		{"LOAD DATA LOCAL", NeedsTarget, localInfile},
 		{"packets", NeedsBoth, packets},
 		{"replication into the target", NeedsTarget, targetIsReplica},
-		{"triggers and functions may be created", NeedsBoth, trustFunctions},
+		{"triggers and functions may be created", NeedsBoth, func(f *Facts) []Finding {
+			return f.trustFunctions(f.Target, fault.TrustFunctions, "created at the cutover")
+		}},
+		{"triggers and functions may be created again", NeedsSource, func(f *Facts) []Finding {
+			return f.trustFunctions(f.Source, fault.ReversePrivilege, "created again at a rollback")
+		}},
 		{"tables without a key may be created", NeedsBoth, keyRequirements},
 		{"accounts that write behind a fence", NeedsTarget, func(f *Facts) []Finding { return fencePassers(f.Target) }},
 	}
@@ -105,9 +111,9 @@ func targetIsReplica(f *Facts) []Finding {
 	return findings
 }
 
-func trustFunctions(f *Facts) []Finding {
-	t := f.Target
-	if !t.Vars.On("log_bin") || t.Vars.On("log_bin_trust_function_creators") || t.Grants.Global("SUPER", allStatic) {
+// trustFunctions: with a binlog a server takes functions and triggers from SUPER only, unless told to trust.
+func (f *Facts) trustFunctions(t *Server, code fault.Code, when string) []Finding {
+	if !t.Vars.On("log_bin") || t.Vars.On("log_bin_trust_function_creators") || t.Grants.Global("SUPER", accounts.AllStatic) {
 		return nil
 	}
 	functions, triggers := 0, 0
@@ -122,9 +128,10 @@ func trustFunctions(f *Facts) []Finding {
 	if functions+triggers == 0 {
 		return nil
 	}
-	return one(fault.TrustFunctions, Decide, Target,
-		"log_bin_trust_function_creators is OFF and the account has no SUPER: %d functions and %d triggers can't be created at the cutover",
-		functions, triggers)
+	return []Finding{{Code: code, Severity: Decide, Side: t.Side,
+		Detail: fmt.Sprintf("log_bin_trust_function_creators is OFF and the account has no SUPER: %d functions and %d triggers can't be %s",
+			functions, triggers, when),
+		Remedy: fmt.Sprintf("Set log_bin_trust_function_creators=1 on the %s before the cutover.", t.Side)}}
 }
 
 func keyRequirements(f *Facts) []Finding {

@@ -45,8 +45,10 @@ type Server struct {
 	Prepared []string      // XA transactions that are prepared
 	Long     []Transaction // open for more than a minute
 	Passers  []Passer      // accounts that write behind a fence
-	RDSHours *int64        // RDS's 'binlog retention hours'; nil where there is no such thing
-	Missing  []MissingFact
+	// Procedures are those of RDS's that fence a server and end sessions, as far as the account sees them.
+	Procedures []string
+	RDSHours   *int64 // RDS's 'binlog retention hours'; nil where there is no such thing
+	Missing    []MissingFact
 }
 
 // MissingFact is a fact that could not be had.
@@ -194,6 +196,7 @@ func (s *Server) askServer(ctx context.Context, q *sql.Conn) {
 	s.attempt("prepared XA transactions", func() error { return s.askPrepared(ctx, q) })
 	s.attempt("long transactions", func() error { return s.askTransactions(ctx, q) })
 	s.attempt("accounts that pass a fence", func() error { return s.askPassers(ctx, q) })
+	s.required(s.attempt("RDS's procedures", func() error { return s.askProcedures(ctx, q) }))
 	s.attempt("RDS's binlog retention", func() error { return s.askRDS(ctx, q) })
 }
 

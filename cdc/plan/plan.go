@@ -101,10 +101,12 @@ func judge(facts *Facts, checks []Check, took time.Duration) *Report {
 	return newReport(facts, findings, took)
 }
 
+// severities in order, the worst first.
+var severities = map[Severity]int{Block: 0, Decide: 1, Note: 2}
+
 func sortFindings(findings []Finding) {
-	rank := map[Severity]int{Block: 0, Decide: 1, Note: 2}
 	slices.SortStableFunc(findings, func(a, b Finding) int {
-		if d := rank[a.Severity] - rank[b.Severity]; d != 0 {
+		if d := severities[a.Severity] - severities[b.Severity]; d != 0 {
 			return d
 		}
 		return int(a.Code) - int(b.Code)

@@ -25,9 +25,10 @@ type Decoder struct {
 	plain   bool // PlainZeros
 }
 
-// PlainZeros makes 0 of -0 in FLOAT and DOUBLE. It is for rows without a key on their way to a MariaDB, which
-// stores no other zero: they are found by their values. (A key must stay as the source spells it, or a
-// chunk that is read again would not know that the stream has touched it.)
+// PlainZeros makes 0 of -0 in FLOAT and DOUBLE. It is for rows on their way to a MariaDB, which stores no
+// other zero: those without a key are found by their values, and of the others it is one key, not two. (Not for
+// a stream beside a copy: there a key must stay as the source spells it, or a chunk that is read again would
+// not know that the stream has touched it.)
 func (d *Decoder) PlainZeros() { d.plain = true }
 
 // maxScratch bounds what a decoder keeps of one big row for the next.

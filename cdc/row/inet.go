@@ -87,6 +87,21 @@ func appendInetText(dst []byte, s string, n int) []byte {
 	return append(dst, s...)
 }
 
+// Spell is v as a MariaDB whose column is c gives it back, where c's type holds less than the text or number
+// that another server has for it: one spelling of a UUID or an address, no -0. Other values are as they were.
+func (c *Column) Spell(v Value) Value {
+	switch {
+	case v == nil:
+	case c.Kind == UUID:
+		return appendUUIDText(nil, string(v))
+	case c.Kind == Inet:
+		return appendInetText(nil, string(v), c.inetBytes())
+	case (c.Kind == Float || c.Kind == Double) && string(v) == "-0":
+		return Value("0")
+	}
+	return v
+}
+
 // appendInet6 differs from RFC 5952, and so from net/netip: a single zero group is shortened too,
 // and ::1.2.3.4 keeps its dots (MariaDB's plugin/type_inet/sql_type_inet.cc).
 func appendInet6(dst []byte, b [16]byte) []byte {

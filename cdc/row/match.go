@@ -57,10 +57,18 @@ func (c *Column) appendEquals(dst []byte, v Value) []byte {
 	return c.appendCompare(dst, "=", v)
 }
 
+// OneZero has AppendMatch take -0 and 0 for the same. It is for a table that another server has, too, which
+// stores no -0. It must be called before the table is shared.
+func (t *Table) OneZero() {
+	for i := range t.Columns {
+		t.Columns[i].oneZero = true
+	}
+}
+
 // appendFloatMatch compares by value, and zeros by their sign too, which = doesn't see.
 func (c *Column) appendFloatMatch(dst []byte, v Value) []byte {
 	dst = c.appendFloatLiteral(append(c.appendColumn(dst), "*1e0="...), v)
-	if string(v) != "0" && string(v) != "-0" {
+	if c.oneZero || string(v) != "0" && string(v) != "-0" {
 		return dst
 	}
 	dst = append(c.appendCast(append(dst, " AND "...), "*1e0 AS CHAR)"), "='"...)

@@ -59,6 +59,7 @@ type Column struct {
 	Invisible     bool
 	AutoIncrement bool
 	weighed       bool // ordered by weights: UseWeights
+	oneZero       bool // -0 and 0 match: OneZero
 }
 
 // KeyPart is one part of a key: a column, or a prefix of it.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +163,93 @@ func TestCommandsGoToTheWriter(t *testing.T) {
 	// Nobody takes writes: as in the middle of a cutover.
 	p.Target().On.Exec(t, "SET GLOBAL read_only = 1")
 	expect(exitFailed, "or it takes no writes", "migrate")
+}
+
+// A command that writes for longer than a cutover waits goes over with the writer's role, as a server does.
+func TestCommandsGoOverWithTheWriter(t *testing.T) {
+	p := platformtest.NewPair(t)
+	p.Replicate(t)
+	file := moving(t, p)
+	type end struct {
+		code int
+		said string
+	}
+	start := func(args ...string) <-chan end {
+		ended := make(chan end, 1)
+		go func() {
+			var out, errs bytes.Buffer
+			code := run(append(args, "-c", file), &out, &errs)
+			ended <- end{code, out.String() + errs.String()}
+		}()
+		return ended
+	}
+	done := func(ended <-chan end) {
+		t.Helper()
+		if e := <-ended; e.code != exitDone {
+			t.Fatalf("exit code %d: %s", e.code, e.said)
+		}
+	}
+	const activities = 60_000
+	seeded := start("seed", "--students", "500", "--activities", strconv.Itoa(activities), "--connections", "2")
+	for _, way := range []platformtest.Way{platformtest.Held, platformtest.Abrupt} {
+		before := p.Int(t, "SELECT COUNT(*) FROM activities")
+		for end := time.Now().Add(60 * time.Second); p.Int(t, "SELECT COUNT(*) FROM activities") < before+4000; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) || len(seeded) > 0 {
+				t.Fatalf("the school is not being made: %d ended", len(seeded))
+			}
+		}
+		p.Flip(t, way)
+	}
+	if len(seeded) > 0 {
+		t.Error("the school was there before the writer's role had passed: this test shows nothing")
+	}
+	done(seeded)
+	p.Equal(t)
+	for _, e := range []*platformtest.End{p.Source(), p.Target()} {
+		db := e.On.DBIn(t, "app", p.At.Database)
+		var n, users int
+		if err := db.QueryRow("SELECT (SELECT COUNT(*) FROM activities), (SELECT COUNT(*) FROM users WHERE login = 'admin')").Scan(&n, &users); err != nil || n != activities || users != 1 {
+			t.Errorf("the %s has %d activities, %d admins, %v", e.Side, n, users, err)
+		}
+	}
+
+	p.Flip(t, platformtest.Abrupt)
+	done(start("admin", "student-1"))
+	if n := p.Int(t, "SELECT COUNT(*) FROM users WHERE login = 'student-1' AND kind = 'admin'"); n != 1 {
+		t.Errorf("%d of them are admins", n)
+	}
+	p.Equal(t)
+}
+
+// Settings that name one server only may be older than the move: what is written to the server that gave the role
+// away would be lost, even if nothing refuses it there.
+func TestCommandsRefuseAServerThatIsNotTheWriterAnyMore(t *testing.T) {
+	p := platformtest.NewPair(t)
+	p.Replicate(t)
+	file := moving(t, p)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, _, _ := strings.Cut(string(text), "changeover:")
+	if err := os.WriteFile(file, []byte(alone), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	commands := [][]string{{"seed"}, {"admin", "nobody"}, {"migrate", "--notice", "1ms"}}
+	for _, moved := range []bool{false, true} {
+		if moved {
+			p.Flip(t, platformtest.Held)
+			p.Source().On.Exec(t, "SET GLOBAL read_only = 0")
+		}
+		for _, args := range commands {
+			var out, errs bytes.Buffer
+			code := run(append(args, "-c", file), &out, &errs)
+			says := strings.Contains(errs.String(), "is not the writer any more: its route row of the migration "+platformtest.Migration+" names the target")
+			if says != moved || moved && code != exitFailed {
+				t.Errorf("moved: %v: platform %v: exit code %d: %s", moved, args, code, errs.String())
+			}
+		}
+	}
 }
 
 func writerOf(t *testing.T, file string) (store.Server, error) {

@@ -78,8 +78,9 @@ is the source, and
     first: source                              # the writer while neither server says who it is
     bus: {ca_file: bus.pem, nkey_file: app.nk} # only for a bus that is not on this machine
 
-the target. Both servers are asked who the writer is, at the start and from then on; 'migrate', 'seed'
-and 'admin' go there too. Without a user and a password of its own the target has those of 'database'.
+the target. Both servers are asked who the writer is, at the start and from then on; 'seed' and 'admin' go
+with it too, and 'migrate' goes to the writer of its beginning. Without a user and a password of its own the
+target has those of 'database'.
 
 A new database is made ready by 'platform migrate' and 'platform seed'; then any number of
 'platform serve' may run behind a load balancer.`,
@@ -99,6 +100,13 @@ A new database is made ready by 'platform migrate' and 'platform seed'; then any
 		at.MultiStatements = true
 		return store.Open(at)
 	}
-	root.AddCommand(serveCommand(&file), migrateCommand(open), seedCommand(open), adminCommand(open))
+	writing := func(ctx context.Context, connections int) (*platform, error) {
+		cfg, err := loadConfig(file)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.writing(ctx, consoleLog(root.ErrOrStderr()), connections)
+	}
+	root.AddCommand(serveCommand(&file), migrateCommand(open), seedCommand(writing), adminCommand(writing))
 	return root
 }

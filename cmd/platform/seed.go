@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,7 @@ import (
 )
 
 // seedCommand is `platform seed`; open connects to the platform's database.
-func seedCommand(open func(context.Context) (*sql.DB, error)) *cobra.Command {
+func seedCommand(open func(ctx context.Context, connections int) (*platform, error)) *cobra.Command {
 	var o seed.Options
 	var passwordFile string
 	cmd := &cobra.Command{
@@ -63,14 +62,14 @@ teacher-1 …, student-1 …, organiser-1 …. Without it nobody can.`,
 	return cmd
 }
 
-func runSeed(cmd *cobra.Command, open func(context.Context) (*sql.DB, error), o seed.Options, school bool) error {
+func runSeed(cmd *cobra.Command, open func(ctx context.Context, connections int) (*platform, error), o seed.Options, school bool) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	db, err := open(ctx)
+	p, err := open(ctx, max(o.Connections, 1)+1) // one reads while the others write
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
-	if err := seed.Curriculum(ctx, db); err != nil {
+	defer func() { _ = p.done() }()
+	if err := seed.Curriculum(ctx, p.db); err != nil {
 		return err
 	}
 	if !school {
@@ -79,7 +78,7 @@ func runSeed(cmd *cobra.Command, open func(context.Context) (*sql.DB, error), o 
 	}
 	screen := &seedScreen{w: cmd.ErrOrStderr(), began: time.Now(), live: onScreen(cmd.ErrOrStderr())}
 	o.Progress = screen.show
-	err = seed.Students(ctx, db, o)
+	err = seed.Students(ctx, p.db, o)
 	screen.clear()
 	if errors.Is(err, seed.ErrThere) {
 		_, err := fmt.Fprintln(out, "The courses are up to date, and the database has this school already.")

@@ -30,7 +30,7 @@ func (c *client) Dial(ctx context.Context, address, migration string) (gate.Link
 	if err := checkMigration(migration); err != nil {
 		return nil, err
 	}
-	conn, err := connect(ctx, address, c.options, nats.NoReconnect())
+	conn, err := connect(ctx, &dialer{}, address, c.options, nats.NoReconnect())
 	if err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ const (
 	writeLimit   = time.Second // a peer that takes nothing is a lost one
 )
 
-// connect opens one connection. Once it is there ctx no longer matters to it.
-func connect(ctx context.Context, address string, o Options, more ...nats.Option) (*nats.Conn, error) {
+// connect opens one connection by d. Once it is there ctx no longer matters to it.
+func connect(ctx context.Context, d *dialer, address string, o Options, more ...nats.Option) (*nats.Conn, error) {
 	options, err := o.credentials(address)
 	if err != nil {
 		return nil, err
@@ -30,8 +30,8 @@ func connect(ctx context.Context, address string, o Options, more ...nats.Option
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(deadline))
 	}
-	d := &dialer{ctx: ctx}
-	defer d.release()
+	d.bind(ctx)
+	defer d.bind(context.Background())
 	options = append(options, nats.Timeout(limit), nats.SetCustomDialer(d), nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(pingsMissing), nats.FlusherTimeout(writeLimit), nats.Name("changeover"),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { // without it NATS writes to stderr
@@ -54,15 +54,16 @@ func settle(ctx context.Context, conn *nats.Conn) error {
 	return conn.FlushWithContext(ctx)
 }
 
-// dialer makes NATS, whose Connect knows no context, give up with one: until it is released, ctx's
-// end closes what was dialled, in the middle of a handshake too.
+// dialer makes NATS, whose Connect knows no context, give up with one: while it is bound to ctx, ctx's
+// end closes what was dialled, in the middle of a handshake too. It knows when the network was there again.
 type dialer struct {
 	mu    sync.Mutex
 	ctx   context.Context
 	stops []func() bool
+	last  time.Time // when the present connection was made, or one that is lost
 }
 
-// Dial is what NATS calls, also when it connects again by itself after release.
+// Dial is what NATS calls, also when it connects again by itself later.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	ctx := d.ctx
@@ -76,15 +77,23 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.last = time.Now()
 	d.stops = append(d.stops, context.AfterFunc(d.ctx, func() { _ = conn.Close() }))
 	return conn, nil
 }
 
-func (d *dialer) release() {
+func (d *dialer) bind(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, stop := range d.stops {
 		stop()
 	}
-	d.ctx, d.stops = context.Background(), nil
+	d.ctx, d.stops = ctx, nil
+}
+
+// since is when the connection was made, or the last one that is lost; zero: there was none.
+func (d *dialer) since() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
 }

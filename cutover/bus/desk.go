@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,9 +17,9 @@ import (
 	"changeover/internal/fault"
 )
 
-// settled is how long a desk has to have listened before it knows everybody: each gate says
-// something every second.
-const settled = 1500 * time.Millisecond
+// settled is how long a desk has to have listened before it knows everybody. Each gate says something every
+// second; but when the bus was away, or has moved with its coordinator, gates dial every two seconds.
+const settled = 2500 * time.Millisecond
 
 // Desk is the coordinator's end of the bus. It knows the gates that are there, and gives orders.
 // Its methods may be called from several goroutines; one hold at a time stands.
@@ -29,7 +30,7 @@ type Desk struct {
 	migration string
 	options   Options
 	conn      *nats.Conn
-	opened    time.Time
+	line      *dialer
 
 	mu      sync.Mutex
 	roster  roster
@@ -48,7 +49,8 @@ func Open(ctx context.Context, address, migration string, o Options) (*Desk, err
 	if err := checkMigration(migration); err != nil {
 		return nil, err
 	}
-	conn, err := reach(ctx, address, o.log().With("migration", migration, "bus", Public(address)), o)
+	line := &dialer{}
+	conn, err := reach(ctx, line, address, o.log().With("migration", migration, "bus", Public(address)), o)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func Open(ctx context.Context, address, migration string, o Options) (*Desk, err
 		conn.Close()
 		return nil, fault.New(fault.BusConnect, "listen to gates on the bus at %s: %w", Public(address), err)
 	}
-	d := &Desk{migration: migration, options: o, conn: conn, opened: time.Now(), roster: roster{}, changed: make(chan struct{})}
+	d := &Desk{migration: migration, options: o, conn: conn, line: line, roster: roster{}, changed: make(chan struct{})}
 	d.ctx, d.close = context.WithCancel(context.Background())
 	d.over.Go(func() { d.listen(answers) })
 	d.order(gate.Order{Kind: gate.Ask})
@@ -68,7 +70,7 @@ func Open(ctx context.Context, address, migration string, o Options) (*Desk, err
 }
 
 // reach connects for good: what is lost is connected again.
-func reach(ctx context.Context, address string, log *slog.Logger, o Options) (*nats.Conn, error) {
+func reach(ctx context.Context, line *dialer, address string, log *slog.Logger, o Options) (*nats.Conn, error) {
 	options := []nats.Option{nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -77,12 +79,12 @@ func reach(ctx context.Context, address string, log *slog.Logger, o Options) (*n
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { log.Info("the bus is there again") })}
-	conn, err := connect(ctx, address, o, options...)
+	conn, err := connect(ctx, line, address, o, options...)
 	if err == nil || ctx.Err() != nil || !nobodyThere(err) {
 		return conn, err
 	}
 	log.Warn("the bus can't be reached yet", "error", err)
-	return connect(ctx, address, o, append(options, nats.RetryOnFailedConnect(true))...)
+	return connect(ctx, line, address, o, append(options, nats.RetryOnFailedConnect(true))...)
 }
 
 // nobodyThere tells a network's error from a refusal, which does not mend itself.
@@ -114,28 +116,27 @@ func (d *Desk) Gates() []Presence {
 }
 
 // Fresh asks every gate for its state, and waits until all that are known have answered, but not
-// longer than within; then *Absent names the others. A desk that is younger than the time in which
-// each gate says something does not know everybody yet: there it waits as long as it may.
+// longer than within; then *Absent names the others. It is an error too while there may be gates that are
+// not known: for 2.5 s after the bus was reached, for the first time or again.
 func (d *Desk) Fresh(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	asked := time.Now()
 	d.order(gate.Order{Kind: gate.Ask})
-	everybody := time.NewTimer(time.Until(d.opened.Add(settled)))
-	defer everybody.Stop()
 	repeat := time.NewTicker(max(within/4, 10*time.Millisecond))
 	defer repeat.Stop()
-	known := false
 	var behind member
 	for {
 		all, changed := d.answered(asked, &behind)
-		if known && all && d.Connected() {
+		var everybody <-chan time.Time
+		if rest := d.unsettled(); rest > 0 {
+			everybody = time.After(rest)
+		} else if all && d.Connected() {
 			return nil
 		}
 		select {
 		case <-changed:
-		case <-everybody.C:
-			known = true
+		case <-everybody:
 		case <-repeat.C: // the question may have been lost, or the answer
 			d.tell(gate.Order{Kind: gate.Ask}, d.silentSince(asked))
 		case <-d.ctx.Done():
@@ -146,13 +147,19 @@ func (d *Desk) Fresh(ctx context.Context, within time.Duration) error {
 	}
 }
 
+// unsettled is for how long there still may be gates that are not known.
+func (d *Desk) unsettled() time.Duration { return time.Until(d.line.since().Add(settled)) }
+
 func (d *Desk) absent(ctx context.Context, asked time.Time) error {
 	silent := d.silentSince(asked)
+	rest := d.unsettled()
 	switch {
 	case len(silent) > 0:
 		return &Absent{Silent: silent}
 	case !d.Connected():
 		return fault.New(fault.BusConnect, "the connection to the bus is lost")
+	case rest > 0:
+		return fmt.Errorf("the bus has been there for %v, and gates may take %v to find it", (settled - rest).Round(time.Millisecond), settled)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil
 	default:

@@ -1,15 +1,7 @@
 package bus_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,49 +11,18 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"changeover/cutover/bus"
+	"changeover/cutover/bus/bustest"
 	"changeover/cutover/bus/hub"
 	"changeover/cutover/gate"
 	"changeover/internal/fault"
 )
 
-// certificate is one of a new authority, for localhost and 127.0.0.1.
-func certificate(t testing.TB) (server, client *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bus"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(parsed)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
-}
-
-func newKey(t testing.TB) (file, public string) {
-	t.Helper()
-	file = filepath.Join(t.TempDir(), "bus.nkey")
-	public, err := bus.NewKey(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file, public
-}
-
 // secured are the options of both ends of a bus with TLS and an nkey.
 func secured(t testing.TB) (hub.Options, bus.Options) {
 	t.Helper()
-	server, client := certificate(t)
-	file, public := newKey(t)
-	return hub.Options{TLS: server, Keys: []string{public}}, bus.Options{TLS: client, NKeySeedFile: file}
+	c := bustest.NewCertificate(t)
+	file, public := bustest.NewKey(t)
+	return hub.Options{TLS: c.Server, Keys: []string{public}}, bus.Options{TLS: c.Client, NKeySeedFile: file}
 }
 
 func TestWithTLSAndAnNKeyGatesJoin(t *testing.T) {
@@ -79,8 +40,8 @@ func TestWithTLSAndAnNKeyGatesJoin(t *testing.T) {
 		t.Error(err)
 	}
 
-	stranger, _ := newKey(t)
-	_, elsewhere := certificate(t)
+	stranger, _ := bustest.NewKey(t)
+	elsewhere := bustest.NewCertificate(t).Client
 	for name, o := range map[string]bus.Options{
 		"another key":         {TLS: options.TLS, NKeySeedFile: stranger},
 		"no key":              {TLS: options.TLS},
@@ -96,8 +57,8 @@ func TestWithTLSAndAnNKeyGatesJoin(t *testing.T) {
 }
 
 func TestOnAClusterEachEndNeedsOnlyItsOwnRights(t *testing.T) {
-	gates, gatesKey := newKey(t)
-	coordinator, coordinatorKey := newKey(t)
+	gates, gatesKey := bustest.NewKey(t)
+	coordinator, coordinatorKey := bustest.NewKey(t)
 	order, answer := "changeover.school.order", "changeover.school.answer"
 	only := func(key, publish, subscribe string) *server.NkeyUser {
 		return &server.NkeyUser{Nkey: key, Permissions: &server.Permissions{
@@ -183,7 +144,7 @@ func TestAHubThatCanNotListenSaysWhy(t *testing.T) {
 }
 
 func TestAKeyIsMadeOnceAndForItsOwnerOnly(t *testing.T) {
-	file, public := newKey(t)
+	file, public := bustest.NewKey(t)
 	info, err := os.Stat(file)
 	if err != nil || info.Mode().Perm() != 0o600 || !strings.HasPrefix(public, "U") {
 		t.Error(info, err, public)

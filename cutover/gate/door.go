@@ -26,9 +26,11 @@ type door struct {
 	settled bool   // it was sure once
 	doubts  uint64 // grows with each refusal: what was looked at before one tells nothing about it
 
-	hold  *hold
-	ended uint64 // attempts up to this one are over: what is still heard of them is late
-	last  past
+	hold   *hold
+	adrift bool   // a hold has lapsed, and it is not known what came of its attempt: perhaps a flip
+	lapses uint64 // how many have
+	ended  uint64 // attempts up to this one are over: what is still heard of them is late
+	last   past
 
 	inside  list.List // of *stay, the longest first
 	waiting list.List // of *ticket, the first come first
@@ -39,6 +41,8 @@ type door struct {
 type hold struct {
 	attempt      uint64
 	began, until time.Time
+	silent       time.Time // when a renewal is overdue
+	asked        bool      // it was, and the route rows are read
 }
 
 // past is what is told about the last hold.
@@ -180,7 +184,9 @@ func (d *door) holdOn(o Order, now time.Time) {
 		d.last = past{attempt: o.Attempt, began: now}
 		d.ended = max(d.ended, o.Attempt-1) // there is one at a time
 	}
-	d.hold.until = now.Add(min(o.Life, maxLife))
+	d.adrift = false
+	life := min(o.Life, maxLife)
+	d.hold.until, d.hold.silent, d.hold.asked = now.Add(life), now.Add(life/2), false
 	for e := d.inside.Front(); o.Cancel && e != nil; e = e.Next() {
 		if s := e.Value.(*stay); !s.asked && now.Sub(s.since) >= cancelAfter {
 			s.asked = true
@@ -191,7 +197,7 @@ func (d *door) holdOn(o Order, now time.Time) {
 
 // end ends the attempt, and the hold if it is its own.
 func (d *door) end(attempt uint64, now time.Time) {
-	d.ended = max(d.ended, attempt)
+	d.ended, d.adrift = max(d.ended, attempt), false
 	if d.hold != nil {
 		d.last.held = now.Sub(d.hold.began)
 		d.hold = nil
@@ -202,12 +208,33 @@ func (d *door) end(attempt uint64, now time.Time) {
 }
 
 func (d *door) flip(to Side, epoch uint64, now time.Time) {
-	d.side, d.epoch, d.sure, d.settled = to, epoch, true, true
+	d.side, d.epoch, d.sure, d.settled, d.adrift = to, epoch, true, true, false
 	d.highest = max(d.highest, epoch)
 	d.last.flipped, d.last.first = epoch, 0
 	if d.last.began.IsZero() {
 		d.last.began = now
 	}
+}
+
+// next is when overdue has something to do.
+func (h *hold) next() time.Time {
+	if h.asked {
+		return h.until
+	}
+	return h.silent
+}
+
+// overdue does what is to be done about a hold that was not renewed. look: the route rows are to be read now, at half
+// of its life and at its end; after that they are read again and again while it is adrift. The attempt may end with a
+// flip that is not heard: then writes would find that out, by being refused, but reads would go on at the old writer,
+// which has nothing of what the new one takes.
+func (d *door) overdue(now time.Time) (look bool) {
+	if d.hold == nil || now.Before(d.hold.next()) {
+		return false
+	}
+	d.hold.asked = true
+	d.lapse(now)
+	return true
 }
 
 // lapse ends a hold that was not renewed. Its attempt is not over: a renewal holds again.
@@ -217,8 +244,18 @@ func (d *door) lapse(now time.Time) bool {
 	}
 	d.last.held = now.Sub(d.hold.began)
 	d.hold = nil
+	d.adrift = true
+	d.lapses++
 	d.admit(now)
 	return true
+}
+
+// ashore ends being adrift: the writer takes writes, so nothing came of the attempt. lapses is their number when
+// that was looked at.
+func (d *door) ashore(lapses uint64) {
+	if d.lapses == lapses {
+		d.adrift = false
+	}
 }
 
 // doubt notes that the server of that epoch takes no writes. Nobody is let in until a look that began later

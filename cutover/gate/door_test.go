@@ -389,3 +389,37 @@ func TestWhoMayBeWrittenTo(t *testing.T) {
 		}
 	}
 }
+
+// While renewals come a hold costs the servers nothing; when one is missing the rows are asked, once, and once more when
+// its life is over.
+func TestAHoldThatFallsSilentHasTheRowsRead(t *testing.T) {
+	now := time.Now()
+	d := newDoor(Source, 10, 10)
+	d.know(verdict{side: Source, epoch: 1, sure: true}, 0, now)
+	o := Order{Kind: Hold, Attempt: 1, Epoch: 1, Life: 300 * time.Millisecond}
+	for range 10 {
+		d.hear(o, now)
+		now = now.Add(100 * time.Millisecond)
+		if d.overdue(now) {
+			t.Fatal("it was renewed in time")
+		}
+	}
+	d.hear(o, now)
+	heard := now
+	for _, step := range []struct {
+		after      time.Duration
+		look, held bool
+	}{{149, false, true}, {150, true, true}, {151, false, true}, {299, false, true}, {300, true, false}, {301, false, false}} {
+		now = heard.Add(step.after * time.Millisecond)
+		if look := d.overdue(now); look != step.look || (d.hold != nil) != step.held {
+			t.Errorf("%d ms after the last renewal: look %v, held %v", step.after, look, d.hold != nil)
+		}
+		if d.hold != nil && !d.hold.next().After(now) {
+			t.Errorf("%d ms after the last renewal: the timer would not stand still", step.after)
+		}
+	}
+	d.hear(o, now) // it is heard of again
+	if d.hold == nil || d.overdue(now.Add(149*time.Millisecond)) || !d.overdue(now.Add(150*time.Millisecond)) {
+		t.Error("a hold that is renewed after it lapsed is no longer looked after")
+	}
+}

@@ -12,6 +12,7 @@ import (
 type follower struct {
 	g      *Gate
 	unsure time.Time // since when; zero: it is sure
+	hurry  time.Time // since when the rows are read again and again; zero: they are not
 	said   string    // the last complaint, so that each is logged once
 }
 
@@ -28,11 +29,11 @@ func (f *follower) run(ctx context.Context) {
 	wait := shortest
 	for {
 		pause := f.g.cfg.Follow
-		if f.unsure.IsZero() {
+		if !f.hurries() {
 			wait = shortest
 		} else {
 			limit := quick
-			if time.Since(f.unsure) > hasty {
+			if time.Since(f.hurry) > hasty {
 				limit = slow
 			}
 			wait = min(2*wait, limit)
@@ -48,12 +49,27 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
+// hurries tells whether the rows are to be read again and again: the writer is not known, or may be another by now.
+func (f *follower) hurries() bool {
+	f.g.mu.Lock()
+	adrift := f.g.door.adrift
+	f.g.mu.Unlock()
+	switch {
+	case f.unsure.IsZero() && !adrift:
+		f.hurry = time.Time{}
+	case f.hurry.IsZero():
+		f.hurry = time.Now()
+	}
+	return !f.hurry.IsZero()
+}
+
 // look reads both rows and tells the door. It fails only if the configuration has the servers mixed up.
 func (f *follower) look(ctx context.Context) error {
 	g := f.g
 	g.mu.Lock()
 	d := g.door
 	known, epoch, highest, settled, sure, doubts := d.side, d.epoch, d.highest, d.settled, d.sure, d.doubts
+	adrift, lapses := d.adrift, d.lapses
 	g.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -90,6 +106,9 @@ func (f *follower) look(ctx context.Context) error {
 		v.sure = f.takesWrites(ctx, v.side)
 	}
 	g.update(func(d *door) { d.know(v, doubts, time.Now()) })
+	if adrift && v.sure && (v.side != known || !sure || f.takesWrites(ctx, known)) {
+		g.update(func(d *door) { d.ashore(lapses) })
+	}
 	if v.bus != "" || rows[Source].err == nil && rows[Target].err == nil {
 		g.newBus(v.bus)
 	}

@@ -23,7 +23,7 @@ type Gate struct {
 
 	mu    sync.Mutex
 	door  *door
-	lapse *time.Timer   // of the hold in force
+	lapse *time.Timer   // for the hold in force: its renewal is overdue, or its life over
 	moved chan struct{} // closed, and made anew, when the epoch grows
 	bus   string        // its address, from the route rows
 
@@ -57,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (*Gate, error) {
 		told:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}
-	g.lapse = time.AfterFunc(time.Hour, func() { g.update(func(d *door) { d.lapse(time.Now()) }) })
+	g.lapse = time.AfterFunc(time.Hour, g.overdue)
 	g.lapse.Stop()
 	g.writes, g.reads = openFacade(g, false), openFacade(g, true)
 
@@ -157,8 +157,25 @@ type Pass struct {
 // Enter lets one write transaction in; while writes are held it waits. It fails when ctx ends, when too many
 // wait already, and when the gate is closed. Under the Context of a Pass that has not been left it joins that stay.
 func (g *Gate) Enter(ctx context.Context) (Pass, error) {
-	pass, _, err := g.enter(ctx, &stay{what: caller()})
+	pass, _, err := g.enter(ctx, &stay{what: named(ctx)})
 	return pass, err
+}
+
+type nameKey struct{}
+
+// Named says in ctx what a write is that enters with it, for whoever waits for it: a hold that it keeps from being
+// drained names it so. Without it that is the place in the program from which the gate was called, which says little
+// where all writes come through one function. what is called at any time, by anyone, and must not wait.
+func Named(ctx context.Context, what func() string) context.Context {
+	return context.WithValue(ctx, nameKey{}, what)
+}
+
+// named is what a write under ctx is called.
+func named(ctx context.Context) func() string {
+	if what, ok := ctx.Value(nameKey{}).(func() string); ok {
+		return what
+	}
+	return caller()
 }
 
 type stayKey struct{ *Gate }
@@ -250,7 +267,7 @@ func (g *Gate) update(change func(d *door)) {
 	}
 	d.granted = d.granted[:0]
 	if d.hold != nil {
-		g.lapse.Reset(time.Until(d.hold.until))
+		g.lapse.Reset(time.Until(d.hold.next()))
 	} else if since != nil {
 		g.lapse.Stop()
 	}
@@ -261,6 +278,15 @@ func (g *Gate) update(change func(d *door)) {
 	if g.sketch() != before {
 		poke(g.say)
 		poke(g.told)
+	}
+}
+
+// overdue is for a hold that nothing more is heard of.
+func (g *Gate) overdue() {
+	look := false
+	g.update(func(d *door) { look = d.overdue(time.Now()) })
+	if look {
+		g.look()
 	}
 }
 
@@ -304,7 +330,7 @@ func (g *Gate) answer() Answer {
 // caller describes the place in the program from which the gate was called. The names are looked up only when asked.
 func caller() func() string {
 	pcs := make([]uintptr, 8)
-	pcs = pcs[:runtime.Callers(3, pcs)]
+	pcs = pcs[:runtime.Callers(4, pcs)]
 	return func() string {
 		for frames := runtime.CallersFrames(pcs); ; {
 			f, more := frames.Next()

@@ -27,6 +27,8 @@ func TestInsideAndOutside(t *testing.T) {
 		"the queue has an end":                                     queueEnds,
 		"whoever waits may give up":                                giveUpWaiting,
 		"a hold that is not renewed lapses":                        holdLapses,
+		"reads find a flip that nobody told the gate of":           unheardFlip,
+		"a hold of which nothing came leaves no trace":             unheardUndo,
 		"what is inside too long is cancelled when a hold says so": cancelLong,
 		"the first write after a flip is told":                     firstWriteTold,
 		"the hooks are called":                                     hooksCalled,
@@ -42,6 +44,7 @@ func TestInsideAndOutside(t *testing.T) {
 		"half a transaction is not committed":                      halfATransaction,
 		"what a hold cancels before it has begun is done later":    cancelledBefore,
 		"a panic leaves the gate":                                  panics,
+		"what is inside has the name that its caller gave it":      namedWrites,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := *servers
@@ -142,6 +145,35 @@ func firstComeFirstIn(t *testing.T, w *world) {
 	group.Wait()
 	if !slices.Equal(order, want) {
 		t.Errorf("let in in the order %v", order)
+	}
+}
+
+func namedWrites(t *testing.T, w *world) {
+	g := w.gate()
+	ctx := soon(t)
+	label := gate.Named(ctx, func() string { return "order 17" })
+	w.attempt++
+	inside := func(what string) {
+		t.Helper()
+		w.attempt++
+		w.bus.order(gate.Order{Migration: "m", Attempt: w.attempt, Epoch: 1, Kind: gate.Hold, Life: 5 * time.Second})
+		a := w.bus.await(t, 1, func(a gate.Answer) bool { return a.State == gate.StateHeld && a.Attempt == w.attempt })[0]
+		if len(a.Inside) != 1 || !strings.HasPrefix(a.Inside[0].What, what) {
+			t.Errorf("inside is %+v, not %s", a.Inside, what)
+		}
+		w.bus.order(gate.Order{Migration: "m", Attempt: w.attempt, Epoch: 1, Kind: gate.Release})
+	}
+	for what, ctx := range map[string]context.Context{"order 17": label, "gate_test.namedWrites": ctx} {
+		pass, err := g.Enter(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside(what)
+		pass.Leave()
+	}
+	err := g.Write(label, func(context.Context, *sql.Tx) error { inside("order 17"); return nil })
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -317,6 +349,66 @@ func holdLapses(t *testing.T, w *world) {
 	if a.Held < 200*time.Millisecond || a.FirstWrite != 0 {
 		t.Errorf("it was held for %v, the first write after %v", a.Held, a.FirstWrite)
 	}
+}
+
+// A gate that only reads, hears a hold, and then nothing more: no write is refused that would have it look.
+func unheardFlip(t *testing.T, w *world) {
+	g := w.gate(func(c *gate.Config) { c.Follow = time.Hour })
+	ctx := soon(t)
+	w.exec(gate.Source, "INSERT INTO school.notes (op, worker, n) VALUES ('old', 0, 0)")
+	w.attempt++
+	w.bus.order(gate.Order{Migration: "m", Attempt: w.attempt, Epoch: 1, Kind: gate.Hold, Life: 300 * time.Millisecond})
+	w.bus.await(t, 1, func(a gate.Answer) bool { return a.State == gate.StateDrained })
+	w.exec(gate.Source, "SET GLOBAL read_only = ON")
+	// The coordinator is away for longer than the hold lives; who takes over goes on from the commit.
+	w.bus.await(t, 1, func(a gate.Answer) bool { return a.State == gate.StateOpen && a.Attempt == w.attempt })
+	asked := w.selects(gate.Source)
+	eventually(t, "the rows are read again and again", func() bool { return w.selects(gate.Source) > asked+10 })
+	w.route(gate.Target, gate.Target, 2, w.attempt)
+	w.exec(gate.Target, "SET GLOBAL read_only = OFF")
+	w.exec(gate.Target, "INSERT INTO school.notes (op, worker, n) VALUES ('new', 0, 0)")
+	eventually(t, "reads go to the new writer", func() bool {
+		var op string
+		if err := g.Reader().QueryRowContext(ctx, "SELECT op FROM notes").Scan(&op); err != nil {
+			t.Fatal(err)
+		}
+		return op == "new"
+	})
+}
+
+// If nothing comes of the attempt the rows are left alone again.
+func unheardUndo(t *testing.T, w *world) {
+	g := w.gate(func(c *gate.Config) { c.Follow = time.Hour })
+	w.attempt++
+	w.bus.order(gate.Order{Migration: "m", Attempt: w.attempt, Epoch: 1, Kind: gate.Hold, Life: 100 * time.Millisecond})
+	w.exec(gate.Source, "SET GLOBAL read_only = ON")
+	w.bus.await(t, 1, func(a gate.Answer) bool { return a.State == gate.StateOpen && a.Attempt == w.attempt })
+	asked := w.selects(gate.Source)
+	eventually(t, "the rows are read again and again", func() bool { return w.selects(gate.Source) > asked+5 })
+	w.exec(gate.Source, "SET GLOBAL read_only = OFF")
+	last, since := w.selects(gate.Source), time.Now()
+	eventually(t, "nobody asks any more", func() bool {
+		if now := w.selects(gate.Source); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > 4*slowest
+	})
+	if r := g.Route(); r.Side != gate.Source || r.Epoch != 1 || r.Held {
+		t.Errorf("it goes by %+v", r)
+	}
+}
+
+// slowest is how long a gate pauses between two looks while it looks again and again.
+const slowest = 250 * time.Millisecond
+
+// selects is how many SELECTs a server has run.
+func (w *world) selects(side gate.Side) (n int) {
+	w.t.Helper()
+	var name string
+	if err := w.root[side].QueryRow("SHOW GLOBAL STATUS LIKE 'Com_select'").Scan(&name, &n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }
 
 func cancelLong(t *testing.T, w *world) {

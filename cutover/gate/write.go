@@ -43,7 +43,7 @@ func (g *Gate) write(ctx context.Context, op *Operation, fn func(ctx context.Con
 		}
 		return err
 	}
-	w := writer{g: g, op: op, fn: fn, what: caller(), began: time.Now()}
+	w := writer{g: g, op: op, fn: fn, what: named(ctx), began: time.Now()}
 	return w.run(ctx)
 }
 

@@ -2,7 +2,6 @@ package hook
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"changeover/cutover/hook/hooktest"
 	"changeover/internal/fault"
 )
 
@@ -99,36 +99,10 @@ func TestOfALongOutputTheEndIsKept(t *testing.T) {
 	}
 }
 
-// gone waits until no process has one of the numbers that a script wrote down.
+// gone waits until no process has one of the numbers that a script wrote to DIR/pids.
 func gone(t *testing.T, h Hook) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(h.(*script).Exec[1], "pids"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for _, word := range strings.Fields(string(text)) {
-		pid, err := strconv.Atoi(word)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for deadline := time.Now().Add(10 * time.Second); !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) && !zombie(pid); <-tick.C {
-			if time.Now().After(deadline) {
-				t.Fatalf("process %d lives", pid)
-			}
-		}
-	}
-}
-
-// zombie tells whether a process is dead, and nobody has reaped it: an orphan whose new parent doesn't.
-func zombie(pid int) bool {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	return strings.HasPrefix(rest, "Z")
+	hooktest.Gone(t, filepath.Join(h.(*script).Exec[1], "pids"))
 }
 
 func TestAScriptThatDoesNotEndIsKilledWithItsChildren(t *testing.T) {
@@ -143,6 +117,19 @@ func TestAScriptThatDoesNotEndIsKilledWithItsChildren(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	gone(t, h)
+}
+
+// Its children die with the script, not after it: one that saw it die would go on in the middle of the next step.
+func TestNothingOfAScriptOutlivesIt(t *testing.T) {
+	h := newTestScript(t, `(while kill -0 $$ 2>/dev/null; do sleep 0.01; done; touch "$1/acted") & echo $! >"$1/pids"; wait`,
+		func(c *Config) { c.Timeout = 300 * time.Millisecond })
+	if err := h.Hold(t.Context(), Event{}); !fault.Is(err, fault.HookTimeout) {
+		t.Errorf("%v", err)
+	}
+	gone(t, h)
+	if _, err := os.Stat(filepath.Join(h.(*script).Exec[1], "acted")); err == nil {
+		t.Error("a child went on when the script was dead")
+	}
 }
 
 func TestAScriptEndsWithItsContext(t *testing.T) {

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"changeover/cutover/hook/hooktest"
 	"changeover/internal/fault"
 	"changeover/internal/sandbox"
 	"changeover/internal/sandbox/sandboxtest"
@@ -22,9 +22,9 @@ func TestMain(m *testing.M) { sandboxtest.Main(m) }
 
 // proxy is Debian's HAProxy with the configuration that docs/hooks.md shows, before two real servers.
 type proxy struct {
-	config, socket, holdMap, addr string
-	source, target                *sandboxtest.Server
-	account                       string // user:password, on both
+	hooktest.HAProxy
+	source, target *sandboxtest.Server
+	account        string // user:password, on both
 }
 
 // newProxy starts it; change may alter the text of the configuration.
@@ -32,26 +32,8 @@ func newProxy(t *testing.T, change ...string) *proxy {
 	t.Helper()
 	p := &proxy{source: sandboxtest.MySQLSource(t), target: sandboxtest.Target(t)}
 	p.newAccount(t)
-	dir, err := os.MkdirTemp("", "hook") // t.TempDir's path is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p.config, p.socket, p.holdMap = filepath.Join(dir, "haproxy.cfg"), filepath.Join(dir, "s"), filepath.Join(dir, "changeover.map")
-	p.addr = fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	places := []string{"/run/haproxy/admin.sock", p.socket, "/etc/haproxy/", dir + "/", "bind :3306", "bind " + p.addr,
-		"old.example:3306", fmt.Sprintf("%s:%d", p.source.Host, p.source.Port),
-		"new.example:3306", fmt.Sprintf("%s:%d", p.target.Host, p.target.Port)}
-	for name, text := range map[string]string{
-		"haproxy.cfg":    strings.NewReplacer(change...).Replace(block(t, "# haproxy.cfg")),
-		"changeover.map": block(t, "# changeover.map"),
-		"changeover.lua": block(t, "-- changeover.lua"),
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.NewReplacer(places...).Replace(text)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p.start(t)
+	at := func(s *sandboxtest.Server) string { return fmt.Sprintf("%s:%d", s.Host, s.Port) }
+	p.HAProxy = hooktest.StartHAProxy(t, at(p.source), at(p.target), change...)
 	return p
 }
 
@@ -66,45 +48,10 @@ func (p *proxy) newAccount(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-func (p *proxy) start(t *testing.T) {
-	t.Helper()
-	tool, err := sandbox.FindTool(t.Context(), "haproxy", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := tool.Command(ctx, "-db", "-f", p.config)
-	cmd.SysProcAttr = ownGroup()
-	var out tail
-	cmd.Stdout, cmd.Stderr = &out, &out
-	ended := make(chan error, 1)
-	go func() { ended <- runOnOneThread(cmd) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); ; <-tick.C {
-		if _, err := runtimeAPI(p.socket).ask(t.Context(), "show info"); err == nil {
-			return
-		} else if time.Now().After(deadline) || len(ended) > 0 {
-			t.Fatalf("HAProxy does not answer: %v\n%s", err, out.String())
-		}
-	}
-}
-
 func (p *proxy) hook(t *testing.T) *balancer {
 	t.Helper()
 	h, err := New(Config{Name: "proxy", Timeout: 10 * time.Second,
-		HAProxy: &HAProxy{Socket: p.socket, Backend: "mysql", Source: "source", Target: "target", Map: p.holdMap}})
+		HAProxy: &HAProxy{Socket: p.Socket, Backend: "mysql", Source: "source", Target: "target", Map: p.Map}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +61,7 @@ func (p *proxy) hook(t *testing.T) *balancer {
 // application is a pool of connections through the proxy.
 func (p *proxy) application(t *testing.T, connections int) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("mysql", p.account+"@tcp("+p.addr+")/?tls=skip-verify&timeout=20s&readTimeout=20s")
+	db, err := sql.Open("mysql", p.account+"@tcp("+p.Address+")/?tls=skip-verify&timeout=20s&readTimeout=20s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +88,7 @@ func reaches(t *testing.T, db *sql.DB, want *sandboxtest.Server) {
 // waits asserts that somebody who connects is neither refused nor greeted.
 func (p *proxy) waits(t *testing.T) {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", p.addr, time.Second)
+	conn, err := net.DialTimeout("tcp", p.Address, time.Second)
 	if err != nil {
 		t.Fatalf("who connects in a hold is refused: %v", err)
 	}
@@ -269,7 +216,7 @@ func TestHAProxyIsReleasedByAnotherCoordinator(t *testing.T) {
 func TestAHoldThatNobodyEndsLapses(t *testing.T) {
 	for name, change := range map[string][]string{
 		"with Lua": {"inspect-delay 1s", "inspect-delay 300ms"},
-		"without":  {"inspect-delay 1s", "inspect-delay 300ms", "    tcp-request content lua.changeover_hold\n", block(t, "# without Lua")},
+		"without":  {"inspect-delay 1s", "inspect-delay 300ms", "    tcp-request content lua.changeover_hold\n", hooktest.Block(t, "# without Lua")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProxy(t, change...)
@@ -281,7 +228,7 @@ func TestAHoldThatNobodyEndsLapses(t *testing.T) {
 }
 
 func TestHAProxyHoldsWithoutLua(t *testing.T) {
-	p := newProxy(t, "inspect-delay 1s", "inspect-delay 400ms", "    tcp-request content lua.changeover_hold\n", block(t, "# without Lua"))
+	p := newProxy(t, "inspect-delay 1s", "inspect-delay 400ms", "    tcp-request content lua.changeover_hold\n", hooktest.Block(t, "# without Lua"))
 	h := p.hook(t)
 	reaches(t, p.application(t, 1), p.source)
 	must(t, h.Hold(t.Context(), event("source", "target")))
@@ -319,7 +266,7 @@ func TestHAProxyWithoutAMapFailsFast(t *testing.T) {
 func TestAHAProxyThatCantDoItIsSaidBefore(t *testing.T) {
 	with := func(change func(*HAProxy)) func(*proxy) HAProxy {
 		return func(p *proxy) HAProxy {
-			h := HAProxy{Socket: p.socket, Backend: "mysql", Source: "source", Target: "target"}
+			h := HAProxy{Socket: p.Socket, Backend: "mysql", Source: "source", Target: "target"}
 			change(&h)
 			return h
 		}
@@ -388,7 +335,7 @@ func TestTheConfigurationInTheDocumentIsAccepted(t *testing.T) {
 	p := newProxy(t)
 	tool, err := sandbox.FindTool(t.Context(), "haproxy", nil)
 	must(t, err)
-	out, err := tool.Command(t.Context(), "-c", "-f", p.config).CombinedOutput()
+	out, err := tool.Command(t.Context(), "-c", "-f", p.Config).CombinedOutput()
 	if err != nil || strings.Contains(string(out), "[WARNING]") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"changeover/cutover/hook/hooktest"
 	"changeover/internal/fault"
 )
 
@@ -24,7 +25,7 @@ func documented(t *testing.T, first string, fakes map[string]string, replace ...
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	path := filepath.Join(dir, "hook.sh")
-	if err := os.WriteFile(path, []byte(strings.NewReplacer(replace...).Replace(block(t, first))), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(replace...).Replace(hooktest.Block(t, first))), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	h, err := New(Config{Name: "script", Exec: []string{path}, Timeout: 20 * time.Second, Environment: []string{"FAKES"}})

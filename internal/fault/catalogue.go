@@ -579,3 +579,24 @@ var Catalogue = []Entry{
 		"Its binlog holds what can't be read, or it is another server now. Strays on it would not be noticed.",
 		"Look at its binlog from the named position on, and at its fence."},
 }
+
+// noWayOn is what remains where a stream that goes back can't go on.
+const noWayOn = "This stream can't go on, and there is no way back any more. The server that it reads is the writer: it has every row, " +
+	"applications go on there, and it must never be emptied. If the target is the writer, \"changeover finish\" ends the way back; " +
+	"if the source is it again, after a rollback, the move begins anew: another migration, into an empty target."
+
+// onReturn are the remedies of a stream that goes back, where they are others.
+var onReturn = map[Code]string{
+	StreamStatement: "Set binlog_format=ROW on the writer, globally and in every session that sets it for itself. " + noWayOn,
+	StreamImage:     "Set binlog_row_image=FULL and binlog_row_value_options='' on the writer, globally and in every session that sets them for itself. " + noWayOn,
+	StreamEvent:     noWayOn,
+	StreamPurged:    "What was lost can't be had again; let the writer keep its binlog for longer. " + noWayOn,
+	StreamIdentity:  "Point the configuration at the right server. If this is the right one, the two servers may differ: " + noWayOn,
+	StreamDDL:       "The stream stands before the statement and everything before it is applied; the writer is not concerned. If something beside the tables makes the old writer refuse (a privilege, a setting, room), change that: the statement is then tried again. Else decide, while nothing runs: \"changeover ddl\" shows the statement and its id; \"changeover ddl run ID --file FILE\" runs another statement on the old writer in its place, \"changeover ddl skip ID\" leaves it out; both count from the next run on. Or give the way back up: \"changeover finish\" ends it. Don't change tables on the old writer by hand: that is noticed, and stops the way back. Never empty the writer.",
+	StreamTable:     "The old writer is whole as of the position that status shows. " + noWayOn,
+	RowType:         "Change the column's type on the writer; then start again.",
+	ApplyRow:        "Look at the named row on both servers and remove what does not belong on the old one, to which the stream goes; change nothing on the writer for it. Then start again: it goes on with this transaction. If the old server is beyond that, \"changeover finish\" ends the way back.",
+	ApplyFull:       "Make room on the old writer, to which the stream goes. Changeover waits and goes on by itself.",
+	ApplyPacket:     "Raise max_allowed_packet on the old writer, to which the stream goes, then start again: it goes on with this transaction.",
+	StateBroken:     "_changeover on the old writer, to which the stream goes, is meant. Put back what was changed there, if that is known. " + noWayOn,
+}

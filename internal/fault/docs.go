@@ -18,6 +18,9 @@ internal/fault/catalogue.go by ` + "`go generate ./internal/fault`" + `; a test 
 		if e.Remedy != "" {
 			fmt.Fprintf(&b, "\n**What to do:** %s\n", e.Remedy)
 		}
+		if back := e.Return(); back != e.Remedy {
+			fmt.Fprintf(&b, "\n**On the way back:** %s\n", back)
+		}
 	}
 	return b.String()
 }

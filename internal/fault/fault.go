@@ -5,6 +5,7 @@ package fault
 //go:generate go run ./errorsdoc ../../docs/errors.md
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -37,6 +38,9 @@ type Entry struct {
 	Cause  string // why it is wrong, for the reference
 	Remedy string // what to do
 }
+
+// Return is what to do where the stream goes back, from a writer that has all rows.
+func (e Entry) Return() string { return cmp.Or(onReturn[e.Code], e.Remedy) }
 
 // Error is a fault that happened: a catalogue entry with the particulars.
 type Error struct {
@@ -81,6 +85,30 @@ func (e *Error) Is(other error) bool {
 	o, ok := other.(*Error)
 	return ok && o.Code == e.Code
 }
+
+// Returning is err as it is told of a stream that goes back: with the remedies for that. A remedy of the first
+// copy would have the writer emptied.
+func Returning(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	for _, e := range Catalogue {
+		if back := e.Return(); back != e.Remedy && Is(err, e.Code) {
+			text = strings.ReplaceAll(text, e.Remedy, back)
+		}
+	}
+	return &returning{text, err}
+}
+
+// returning is an error in other words.
+type returning struct {
+	text string
+	err  error
+}
+
+func (r *returning) Error() string { return r.text }
+func (r *returning) Unwrap() error { return r.err }
 
 // Lookup finds a code's entry.
 func Lookup(code Code) (Entry, bool) {

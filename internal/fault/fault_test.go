@@ -94,3 +94,21 @@ func TestACodeIsTextInJSON(t *testing.T) {
 		t.Error("a code without its letters was read")
 	}
 }
+
+// Back there is a writer: the words of the first copy would have it emptied.
+func TestAFaultOfTheWayBackIsToldSoHoweverItIsWrapped(t *testing.T) {
+	purged, _ := fault.Lookup(fault.StreamPurged)
+	err := fault.Returning(fmt.Errorf("the stream: %w", errors.Join(errors.New("other"), fault.New(fault.StreamPurged, "gone"))))
+	if text := err.Error(); strings.Contains(text, purged.Remedy) || !strings.Contains(text, "CO-1404 gone. "+purged.Return()) || !fault.Is(err, fault.StreamPurged) {
+		t.Error(text)
+	}
+	for _, e := range fault.Catalogue {
+		emptied := strings.Contains(e.Return(), "from an empty target") || strings.Contains(e.Return(), "empty the migration's databases")
+		if emptied && e.Code/100 != 15 { // nothing is copied on the way back
+			t.Errorf("%s: on the way back it says: %s", e.Code, e.Return())
+		}
+	}
+	if fault.Returning(nil) != nil {
+		t.Error("nothing became an error")
+	}
+}

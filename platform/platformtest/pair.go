@@ -209,6 +209,20 @@ func (p *Pair) Hold(t testing.TB, change ...func(*bus.HoldRequest)) (release fun
 	return func() { holding.Release(ctx, p.epoch) }
 }
 
+// Undrained holds all gates' writes for as long as some that is inside may take to leave, lets go, and returns why the
+// hold was not drained.
+func (p *Pair) Undrained(t testing.TB, within time.Duration) error {
+	t.Helper()
+	p.attempt++
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	holding := p.Bus.Desk.Hold(ctx, bus.HoldRequest{Attempt: p.attempt, Epoch: p.epoch})
+	defer func() { holding.Release(ctx, p.epoch) }()
+	drain, late := context.WithTimeout(ctx, within)
+	defer late()
+	return holding.Drained(drain)
+}
+
 // Equal waits until both servers have the same, and fails if they never do.
 func (p *Pair) Equal(t testing.TB) {
 	t.Helper()

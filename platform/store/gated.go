@@ -18,6 +18,9 @@ type gated struct{ g *gate.Gate }
 func Gated(g *gate.Gate) Gate { return gated{g} }
 
 func (g gated) Enter(ctx context.Context) (Pass, error) {
+	if what, ok := ctx.Value(operationKey{}).(func() string); ok {
+		ctx = gate.Named(ctx, what) // else all writes would have the name of this function
+	}
 	in, err := g.g.Enter(ctx)
 	if err != nil {
 		if errors.Is(err, gate.ErrQueueFull) || errors.Is(err, gate.ErrClosed) {

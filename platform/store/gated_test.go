@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,6 +44,7 @@ func TestBehindAGate(t *testing.T) {
 		}{
 			{"while writes are held reads go on", whileHeldReadsGoOn},
 			{"the writer that is named is waited for", theNamedWriterIsWaitedFor},
+			{"a hold names the operation that it waits for", aHoldNamesItsOperation},
 			{"a write that a hold cancels is run again", whatIsCancelledIsRunAgain},
 			{"a gate that is full or closed is unavailable", fullOrClosedIsUnavailable},
 			{"a lost COMMIT that was carried out is found on the writer of then", func(t *testing.T, p *platformtest.Pair) { aLostCommit(t, p, true) }},
@@ -217,6 +219,33 @@ func fullOrClosedIsUnavailable(t *testing.T, p *platformtest.Pair) {
 }
 
 // A write that is inside for too long is cancelled for a cutover, and done after it.
+// Who makes a cutover wait is told by what somebody did, not by the one function through which all writes go.
+func aHoldNamesItsOperation(t *testing.T, p *platformtest.Pair) {
+	user, _ := somebody(t, p.Platform)
+	blocker, err := p.DB.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = blocker.Rollback() }()
+	if _, err := blocker.Exec("UPDATE users SET total_lines = total_lines WHERE id = ?", user.ID); err != nil {
+		t.Fatal(err)
+	}
+	wrote := make(chan error, 1)
+	go func() { _, _, err := p.Store.Run(t.Context(), platformtest.Op("run"), user, aRun("a")); wrote <- err }()
+	until(t, "a write is inside", func() bool { return p.Store.Route().Inside == 1 })
+	err = p.Undrained(t, time.Second)
+	var late *bus.NotDrained
+	if !errors.As(err, &late) || !strings.Contains(err.Error(), "store.(*Store).Run (run.go:") {
+		t.Errorf("what it waits for is told as %v", err)
+	}
+	if err := blocker.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+}
+
 func whatIsCancelledIsRunAgain(t *testing.T, p *platformtest.Pair) {
 	user, _ := somebody(t, p.Platform)
 	blocker, err := p.DB.BeginTx(t.Context(), nil)

@@ -11,6 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path"
+	"runtime"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -122,6 +125,7 @@ func (t *tx) row(query string, args ...any) *sql.Row { return t.QueryRowContext(
 // anywhere else. It returns the epoch of the writer that took it.
 func (s *Store) write(ctx context.Context, fn func(t *tx) error) (epoch uint64, err error) {
 	start := time.Now()
+	ctx = context.WithValue(ctx, operationKey{}, operation())
 	for try := 0; ; try++ {
 		o := s.once(ctx, fn)
 		if o.err == nil {
@@ -156,6 +160,20 @@ func (s *Store) write(ctx context.Context, fn func(t *tx) error) (epoch uint64, 
 			s.meter.gaveUp()
 			return o.epoch, unavailable(err)
 		}
+	}
+}
+
+// operationKey is under what a write's context has the name of its operation, a func() string.
+type operationKey struct{}
+
+// operation names the caller of write, as the log of a cutover that waits for it shall have it: "store.(*Store).Run
+// (run.go:87)". The name is looked up only when it is asked for.
+func operation() func() string {
+	pcs := make([]uintptr, 1)
+	pcs = pcs[:runtime.Callers(3, pcs)]
+	return func() string {
+		f, _ := runtime.CallersFrames(pcs).Next()
+		return path.Base(f.Function) + " (" + path.Base(f.File) + ":" + strconv.Itoa(f.Line) + ")"
 	}
 }
 

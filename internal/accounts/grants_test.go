@@ -1,4 +1,4 @@
-package plan
+package accounts
 
 import "testing"
 
@@ -8,8 +8,11 @@ func TestGrantsAsServersPrintThem(t *testing.T) {
 		"GRANT CONNECTION_ADMIN,SYSTEM_VARIABLES_ADMIN ON *.* TO `c`@`%` WITH GRANT OPTION",
 		"GRANT ALL PRIVILEGES ON `school`.* TO `c`@`%`",
 		"GRANT INSERT ON `sch%`.* TO `c`@`%`",
-		"GRANT UPDATE ON `a\\_b`.* TO `c`@`%`",
+		"GRANT UPDATE ON `a\\_b`.* TO `c`@`%` WITH GRANT OPTION",
+		"GRANT SELECT, INSERT ON `b\\_c`.* TO `c`@`%` WITH MAX_QUERIES_PER_HOUR 3 GRANT OPTION",
 		"GRANT DELETE ON `one`.`table` TO `c`@`%`",
+		"GRANT UPDATE (`a`, `b`) ON `one`.`table` TO `c`@`%`",
+		"GRANT EXECUTE ON PROCEDURE `mysql`.`rds_kill` TO `c`@`%`",
 		"GRANT `role`@`%` TO `c`@`%`",
 		"GRANT PROXY ON ``@`` TO `c`@`%`",
 		"REVOKE SELECT ON `secret`.* FROM `c`@`%`",
@@ -22,6 +25,8 @@ func TestGrantsAsServersPrintThem(t *testing.T) {
 		{"any", "SELECT", true}, {"secret", "SELECT", false}, {"school", "LOCK TABLES", true}, {"school", "CREATE VIEW", true},
 		{"schools", "INSERT", true}, {"schools", "LOCK TABLES", false}, {"a_b", "UPDATE", true}, {"axb", "UPDATE", false},
 		{"one", "DELETE", false}, {"school", "CONNECTION_ADMIN", true}, // held globally
+		{"a_b", GrantOption, true}, {"b_c", GrantOption, true}, {"school", GrantOption, false},
+		{"any", GrantOption, false}, // dynamic privileges have one of their own
 	} {
 		if g.On(c.database, c.priv) != c.want {
 			t.Errorf("%s on %s is not %v", c.priv, c.database, c.want)
@@ -33,13 +38,25 @@ func TestGrantsAsServersPrintThem(t *testing.T) {
 	if missing := g.Missing("schools", "INSERT", "DELETE", "SELECT"); len(missing) != 1 || missing[0] != "DELETE" {
 		t.Error(missing)
 	}
+	if !g.OnTable("one", "table", "DELETE") || g.OnTable("one", "table", "UPDATE") || !g.OnTable("school", "any", "UPDATE") {
+		t.Error("privileges on a table")
+	}
+	if !g.OnRoutine("mysql", "rds_kill", "EXECUTE") || g.OnRoutine("mysql", "rds_kill_query", "EXECUTE") || !g.OnRoutine("school", "p", "EXECUTE") {
+		t.Error("privileges on a routine")
+	}
 }
 
-func TestRolesOfRolesPass(t *testing.T) {
-	by := map[string]string{"boss@%": "SUPER"}
-	spreadRoles(by, []edge{{"lead@%", "clerk@%"}, {"boss@%", "lead@%"}, {"other@%", "guest@%"}, {"clerk@%", "lead@%"}})
-	if by["clerk@%"] != "the role lead@%" || by["lead@%"] != "the role boss@%" || by["guest@%"] != "" {
-		t.Error(by)
+func TestPatternsOfGrants(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"school", "school", true}, {"school", "schools", false}, {"sch%", "school", true}, {"%", "", true}, {"sc_ool", "school", true},
+		{`sc\_ool`, "school", false}, {`sc\_ool`, "sc_ool", true}, {`100\%`, "100%", true}, {`100\%`, "1000", false}, {"%l%", "school", true},
+	} {
+		if got := Like(c.pattern, c.name); got != c.want {
+			t.Errorf("%s like %s: %v", c.name, c.pattern, got)
+		}
 	}
 }
 
