@@ -41,13 +41,15 @@ fuzz:
 	mkdir -p .fuzz
 	CHANGEOVER_FUZZ=$(if $(SEED),,$(FOR)) CHANGEOVER_FUZZ_SEED=$(SEED) $(GO) test ./cdc -run TestAnyMigrationEndsEqual -count $(COUNT) -v -timeout 0 -artifacts -outputdir $(CURDIR)/.fuzz
 
-# The coordinator is killed at every statement of a cutover and of a rollback, before, during and after it.
+# `changeover run`, built with a hook for it, is killed before, in and after every statement of a rehearsal, a
+# cutover and a rollback. CHANGEOVER_CHAOS_SEED plays a choice of `make test` again.
 chaos:
 	CHANGEOVER_CHAOS=all CHANGEOVER_CHAOS_REPORT=$(CURDIR)/docs/bench/CHAOS.md $(GO) test ./cutover -run TestACoordinatorMayDieAtAnyStatement -count 1 -timeout 3h
 
 lint:
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags chaos ./cmd/changeover
 	$(GO) tool staticcheck ./...
 
 clean:

@@ -135,12 +135,12 @@ type attempt struct {
 }
 
 // run makes the attempt. life is the term's; ctx ends with the operator's patience too.
-func (a *attempt) run(life, ctx context.Context) error {
+func (a *attempt) run(life, ctx context.Context) (err error) {
 	t := a.term
 	a.old, a.new = t.helms[t.writer], t.helms[t.writer.Other()]
 	a.runner, a.verifier, a.probes, a.relaxed = t.running().runner, t.c.opts.Verifier, map[helm.Side]*fence.Probe{}, map[helm.Side]bool{}
-	defer a.release(life)
-	err := a.record.step(Preflight, func() (string, error) { return "", a.preflight(ctx) })
+	defer func() { a.release(life, err == nil) }()
+	err = a.record.step(Preflight, func() (string, error) { return "", a.preflight(ctx) })
 	if err != nil {
 		a.record.Outcome = Refused
 		if len(a.record.Reasons) == 0 {
@@ -266,6 +266,9 @@ func (a *attempt) raise(ctx context.Context) (string, error) {
 	a.old.SetAct(string(FenceRaise))
 	if err := a.fence.Raise(ctx, a.fenced(a.old)); err != nil {
 		return "", err
+	}
+	if a.fence.DeadMan && a.fence.Alone != "" {
+		a.record.note("the dead-man's event on the %s can't run any more: %s", a.old.Side(), a.fence.Alone)
 	}
 	probe := a.probes[a.old.Side()]
 	if err := probe.Write(ctx); ctx.Err() != nil {
@@ -598,8 +601,8 @@ func (a *attempt) undone(ctx context.Context) error {
 	return disarm
 }
 
-// release gives back what was prepared.
-func (a *attempt) release(life context.Context) {
+// release gives back what was prepared. The dead-man's event stays until all that it could undo is settled.
+func (a *attempt) release(life context.Context, settled bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(life), 5*time.Second)
 	defer cancel()
 	if a.unhold != nil {
@@ -612,6 +615,12 @@ func (a *attempt) release(life context.Context) {
 		a.helms[side].SetAct(string(ProbeClose))
 		if err := p.Close(ctx); err != nil {
 			a.log.Warn().Err(err).Str("side", string(side)).Msg("the probe's account is still there; the next attempt takes it away")
+		}
+	}
+	if settled {
+		a.old.SetAct(string(DeadManDrop))
+		if err := a.old.DropDeadMan(ctx); err != nil {
+			a.log.Warn().Err(err).Msg("it does nothing any more; the next attempt takes it away")
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"changeover/cutover/bus"
 	"changeover/cutover/bus/hub"
 	"changeover/cutover/gate"
+	"changeover/cutover/helm"
 	"changeover/internal/config"
 	"changeover/internal/sandbox"
 	"changeover/internal/sandbox/sandboxtest"
@@ -30,6 +31,9 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
 		os.Exit(child())
+	}
+	if at := os.Getenv(natsVariable); at != "" {
+		os.Exit(serveNATS(at))
 	}
 	sandboxtest.Main(m)
 }
@@ -52,6 +56,7 @@ type school struct {
 	log      zerolog.Logger
 
 	gateWires map[*sandboxtest.Server]*wire // by which gates reach the servers; nil: directly
+	gateBus   gate.Bus                      // by which gates reach the coordinator; nil: at the route row's address
 
 	died bool // a process died with writes of which nobody was told
 
@@ -78,9 +83,14 @@ var schoolSchema = []string{
 
 func newSchool(t testing.TB, flavor sandbox.Flavor) *school {
 	t.Helper()
-	s := &school{t: t, told: map[string]bool{}, unknown: map[string]bool{}}
-	s.src = sandboxtest.Fresh(t, sandbox.Spec{Role: sandbox.Source, Flavor: flavor}, sandboxtest.Options("--event-scheduler=ON"))
-	s.dst = sandboxtest.Fresh(t, sandbox.Spec{Role: sandbox.Target, Aurora: true}, sandboxtest.Options("--event-scheduler=ON"))
+	return schoolOn(t, sandboxtest.Fresh(t, sandbox.Spec{Role: sandbox.Source, Flavor: flavor}, sandboxtest.Options("--event-scheduler=ON")),
+		sandboxtest.Fresh(t, sandbox.Spec{Role: sandbox.Target, Aurora: true}, sandboxtest.Options("--event-scheduler=ON")))
+}
+
+// schoolOn is a school between servers that are there.
+func schoolOn(t testing.TB, src, dst *sandboxtest.Server) *school {
+	t.Helper()
+	s := &school{t: t, src: src, dst: dst, told: map[string]bool{}, unknown: map[string]bool{}}
 	s.name = s.src.Database(t)
 	level := zerolog.InfoLevel
 	if os.Getenv("CHANGEOVER_LOG") != "" {
@@ -101,8 +111,14 @@ var operators = []string{"root@127.0.0.1", "root@localhost"}
 
 func (s *school) options() Options {
 	stream := cdc.Options{Migration: s.name, Source: endpoint(s.t, s.src, sandbox.Changeover), Target: endpoint(s.t, s.dst, sandbox.Admin),
-		Databases: []string{s.name}, CopyWorkers: 2, Chunk: 256 << 10, ApplyWorkers: 4, Memory: 64 << 20, Log: s.log}
+		Databases: []string{s.name}, Scope: "include [] exclude []", // as "changeover run" has it: one may go on with the other's migration
+		CopyWorkers: 2, Chunk: 256 << 10, ApplyWorkers: 4, Memory: 64 << 20, Log: s.log}
 	return Options{Stream: stream, Verifier: verify.New(verify.Config{Log: s.log}), Hold: time.Second, Fence: config.FenceAuto, Operators: operators, Log: s.log}
+}
+
+// on is a side's server.
+func (s *school) on(side helm.Side) *sandboxtest.Server {
+	return map[helm.Side]*sandboxtest.Server{helm.Source: s.src, helm.Target: s.dst}[side]
 }
 
 // in has a subtest's failures be its own.
@@ -205,11 +221,11 @@ func (c *office) make(kind Kind, want Outcome) *Record {
 	if r.Outcome != want {
 		c.s.t.Fatalf("%s is %s, not %s: %v %v\n%+v", kind, r.Outcome, want, r.Reasons, r.Notes, r.Steps)
 	}
-	c.s.t.Logf("%s: hold %.1f ms, %v, gates %+v, notes %v", kind, r.HoldMS, steps_(r), r.Gates, r.Notes)
+	c.s.t.Logf("%s: hold %.1f ms, %v, gates %+v, notes %v", kind, r.HoldMS, stepTimes(r), r.Gates, r.Notes)
 	return r
 }
 
-func steps_(r *Record) (text string) {
+func stepTimes(r *Record) (text string) {
 	for _, s := range r.Steps {
 		text += fmt.Sprintf("%s %.1f ", s.Name, s.TookMS)
 	}
@@ -226,7 +242,11 @@ func (s *school) application(c *office, name string) *gate.Gate {
 		}
 		return e
 	}
-	g, err := openGate(s.t.Context(), s.name, name, side(s.src), side(s.dst))
+	g, err := openGate(s.t.Context(), s.name, name, side(s.src), side(s.dst), func(cfg *gate.Config) {
+		if s.gateBus != nil {
+			cfg.Bus = s.gateBus
+		}
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -235,7 +255,7 @@ func (s *school) application(c *office, name string) *gate.Gate {
 }
 
 // openGate opens a gate between two servers. No database is named: the target has none before the run.
-func openGate(ctx context.Context, migration, name string, source, target server.Endpoint) (*gate.Gate, error) {
+func openGate(ctx context.Context, migration, name string, source, target server.Endpoint, more ...func(*gate.Config)) (*gate.Gate, error) {
 	side := func(e server.Endpoint) (gate.Server, error) {
 		cfg := mysql.NewConfig()
 		cfg.Net, cfg.Addr, cfg.User, cfg.Passwd = "tcp", e.Addr(), e.User, e.Password
@@ -252,7 +272,11 @@ func openGate(ctx context.Context, migration, name string, source, target server
 	if err != nil {
 		return nil, err
 	}
-	return gate.Open(ctx, gate.Config{Migration: migration, Name: name, Source: from, Target: to, Connections: 8, Bus: bus.New(bus.Options{}), Follow: time.Second})
+	cfg := gate.Config{Migration: migration, Name: name, Source: from, Target: to, Connections: 8, Bus: bus.New(bus.Options{}), Follow: time.Second}
+	for _, f := range more {
+		f(&cfg)
+	}
+	return gate.Open(ctx, cfg)
 }
 
 // students write through a gate until the returned function is called.

@@ -1,14 +1,18 @@
 package cutover
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"changeover/cutover/bus"
+	"changeover/cutover/gate"
 	"changeover/cutover/helm"
 	"changeover/internal/sandbox"
 	"changeover/internal/sandbox/sandboxtest"
@@ -104,10 +108,26 @@ func (w *wire) through(e server.Endpoint) server.Endpoint {
 	return e
 }
 
+// across is a bus that is reached through a wire, whatever the address in the route row.
+type across struct {
+	gate.Bus
+	w *wire
+}
+
+func (a across) Dial(ctx context.Context, address, migration string) (gate.Link, error) {
+	return a.Bus.Dial(ctx, a.w.address(address), migration)
+}
+
+// address is an embedded bus's address, with its token, at this end of the wire.
+func (w *wire) address(bus string) string {
+	token, _, _ := strings.Cut(bus, "@")
+	return token + "@" + w.listener.Addr().String()
+}
+
 // The network between each two is cut in the middle, before and behind the commit, and mended two seconds
 // later: whoever was cut off finds out what stands, and nothing is lost.
 func TestTheNetworkIsCutAndMended(t *testing.T) {
-	for _, pair := range []string{"coordinator and source", "coordinator and target", "gate and source", "gate and target"} {
+	for _, pair := range []string{"coordinator and source", "coordinator and target", "gate and source", "gate and target", "coordinator and bus", "gate and bus"} {
 		for _, point := range []Act{FenceNow, FenceLiftNew} {
 			t.Run(fmt.Sprintf("%s at %s", pair, point), func(t *testing.T) {
 				s := newSchool(t, sandbox.MySQL)
@@ -127,6 +147,11 @@ func TestTheNetworkIsCutAndMended(t *testing.T) {
 					})
 				}}
 				c := s.open(func(o *Options) {
+					for _, who := range []string{"coordinator", "gate"} {
+						wires[who+" and bus"] = newWire(t, o.Bus.Address[strings.Index(o.Bus.Address, "@")+1:])
+					}
+					s.gateBus = across{bus.New(bus.Options{}), wires["gate and bus"]}
+					o.Bus.Address = wires["coordinator and bus"].address(o.Bus.Address)
 					o.Stream.Source, o.Stream.Target = wires["coordinator and source"].through(o.Stream.Source), wires["coordinator and target"].through(o.Stream.Target)
 					o.Tap = func(side helm.Side, act string, n int, q string) func(error) { return now.tap(side, act, n, q) }
 				})
@@ -153,6 +178,7 @@ func TestTheNetworkIsCutAndMended(t *testing.T) {
 					c.make(Cutover, Committed)
 					s.goesOn(c, helm.Target)
 				}
+				s.heard(c, "one")
 				leave()
 				s.audit(s.dst)
 				s.equal()

@@ -72,7 +72,32 @@ func (a *attempt) preflight(ctx context.Context) error {
 	}
 	a.number = max(one, other)
 	a.record.Attempt = a.number
+	if err := a.deadMan(ctx); err != nil {
+		return err
+	}
 	return ctx.Err()
+}
+
+// deadMan makes the event that undoes this attempt if nobody else does. Where it can't be had the attempt is
+// made all the same, and it is noted why.
+func (a *attempt) deadMan(ctx context.Context) error {
+	a.old.SetAct(string(DeadManSet))
+	if a.request.NoFence {
+		return nil
+	}
+	without := a.fence.Alone
+	if a.fence.DeadMan {
+		err := a.old.SetDeadMan(ctx, helm.DeadMan{Attempt: a.number, Lift: a.fence.LiftBody()})
+		if errors.Is(err, helm.ErrLost) || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if err == nil {
+			return nil
+		}
+		without = err.Error()
+	}
+	a.record.note("no dead-man's event on the %s: %s. Should this coordinator die, the application's writes wait for the next one", a.old.Side(), without)
+	return nil
 }
 
 // passing lists what keeps the attempt from beginning now and may be otherwise in a moment.
@@ -197,7 +222,9 @@ func (a *attempt) prepare(ctx context.Context) (err error) {
 			a.record.reason("%s: %v", what, err)
 		}
 	}
-	if a.fence, err = fence.Survey(ctx, a.old, a.fenceOptions(a.old.Side())); err != nil {
+	o := a.fenceOptions(a.old.Side())
+	o.DeadMan = !a.request.NoFence
+	if a.fence, err = fence.Survey(ctx, a.old, o); err != nil {
 		if errors.Is(err, helm.ErrLost) {
 			return err
 		}

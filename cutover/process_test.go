@@ -15,6 +15,7 @@ import (
 	"changeover/cutover/helm"
 	"changeover/internal/sandbox"
 	"changeover/internal/sandbox/sandboxtest"
+	"changeover/internal/server"
 )
 
 // A coordinator is stopped (a VM that is moved, a laptop's lid) with its fence on the way. The standby takes over
@@ -28,16 +29,7 @@ func TestACoordinatorThatWakesUpDoesNothingMore(t *testing.T) {
 	first.close()
 	for _, point := range []string{"source/fence.raise/1/stop", "target/objects.arm/2/stop"} {
 		frozen := s.startAttempt(Cutover, point)
-		s.within(time.Minute, "the coordinator is stopped", func() error {
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", frozen.Process.Pid))
-			if err != nil {
-				return err
-			}
-			if state := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]; state != "T" {
-				return fmt.Errorf("it is %s", state)
-			}
-			return nil
-		})
+		s.stopped(frozen)
 		began := time.Now()
 		standby := s.open(func(o *Options) { o.Standby = true })
 		s.within(15*time.Second, "the standby has taken over", func() error {
@@ -87,9 +79,11 @@ func TestSessionsThatADeadCoordinatorLeftAreEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if w := s.settled(""); w != helm.Source {
+	next := s.command().run()
+	if w, _ := next.settled(time.Now()); w != helm.Source {
 		t.Errorf("the writer is the %s", w)
 	}
+	next.ready()
 	if err := left.PingContext(t.Context()); err == nil {
 		t.Error("the session lives")
 	}
@@ -97,21 +91,33 @@ func TestSessionsThatADeadCoordinatorLeftAreEnded(t *testing.T) {
 	s.audit(s.src)
 }
 
-// startAttempt starts a process that makes an attempt, and stops itself at a point.
-func (s *school) startAttempt(kind Kind, point string) *exec.Cmd {
+// attemptBy has "changeover run" make an attempt and die at a point, or after it if it has none.
+func (s *school) attemptBy(kind Kind, point string) (trace []string) {
 	s.t.Helper()
-	order, err := json.Marshal(childOrder{Name: s.name, Source: loginOf(endpoint(s.t, s.src, sandbox.Changeover)),
-		Target: loginOf(endpoint(s.t, s.dst, sandbox.Admin)), Kind: kind, Point: point, Trace: s.t.TempDir() + "/trace"})
-	if err != nil {
-		s.t.Fatal(err)
+	p := s.command().run()
+	p.ready()
+	if !p.makes(kind, point) && point != "" {
+		s.t.Fatalf("%s did not meet %s:\n%s", kind, point, strings.Join(p.trace(), "\n"))
 	}
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), childVariable+"="+string(order))
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = cmd.Process.Kill() })
-	return cmd
+	p.kill()
+	return p.trace()
+}
+
+// startAttempt has "changeover run" begin an attempt that comes to a point.
+func (s *school) startAttempt(kind Kind, point string) *process {
+	s.t.Helper()
+	p := s.command().run()
+	p.ready()
+	ctx, stop := context.WithCancel(context.Background())
+	asked := make(chan struct{})
+	go func() { // ends with the attempt, the process, or the test
+		defer close(asked)
+		for a, err := (answer{code: exitNo}), error(nil); err == nil && a.code == exitNo && ctx.Err() == nil; {
+			a, err = p.attempt(ctx, kind, point)
+		}
+	}()
+	s.t.Cleanup(func() { stop(); <-asked })
+	return p
 }
 
 // An application server dies in the middle of an attempt: before it has drained, nobody can know what it
@@ -160,10 +166,42 @@ func TestAnApplicationServerMayDieInTheMiddle(t *testing.T) {
 	s.equal()
 }
 
+// childVariable makes this test binary an application server.
+const childVariable = "CHANGEOVER_COORDINATOR"
+
+// childOrder is what the application server is told.
+type childOrder struct {
+	Name           string
+	Source, Target login
+}
+
+type login struct {
+	Host, User, Password string
+	Port                 int
+}
+
+func (l login) endpoint() server.Endpoint {
+	return server.Endpoint{Host: l.Host, Port: l.Port, User: l.User, Password: l.Password}
+}
+
+func loginOf(e server.Endpoint) login {
+	return login{Host: e.Host, Port: e.Port, User: e.User, Password: e.Password}
+}
+
+// child is the application server's process.
+func child() int {
+	var o childOrder
+	if err := json.Unmarshal([]byte(os.Getenv(childVariable)), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return serveApplication(context.Background(), o)
+}
+
 // applicationProcess is an application server of its own, which prints each write that was acknowledged.
 func (s *school) applicationProcess() (*exec.Cmd, func() []string) {
 	s.t.Helper()
-	order, err := json.Marshal(childOrder{Name: s.name, Source: loginOf(endpoint(s.t, s.src, sandbox.App)), Target: loginOf(endpoint(s.t, s.dst, sandbox.App)), Application: true})
+	order, err := json.Marshal(childOrder{Name: s.name, Source: loginOf(endpoint(s.t, s.src, sandbox.App)), Target: loginOf(endpoint(s.t, s.dst, sandbox.App))})
 	if err != nil {
 		s.t.Fatal(err)
 	}

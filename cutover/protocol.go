@@ -40,6 +40,7 @@ type Act string
 const (
 	ProbeOpen      Act = "probe.open"
 	ObjectsAhead   Act = "objects.ahead"
+	DeadManSet     Act = "deadman.set"
 	RegisterOpen   Act = "register.open"
 	FenceIntent    Act = "fence.intent"
 	FenceRaise     Act = "fence.raise"
@@ -60,6 +61,7 @@ const (
 	ShieldRaise    Act = "shield.raise"
 	RecordKeep     Act = "record.keep"
 	ProbeClose     Act = "probe.close"
+	DeadManDrop    Act = "deadman.drop"
 )
 
 // on says whose server an act changes.
@@ -84,7 +86,7 @@ var protocol = [steps]struct {
 	points []point
 	undone bool // a failure is undone; else refused (preflight), or repeated until it is done
 }{
-	Preflight: {"preflight", []point{{ProbeOpen, onOld}, {ProbeOpen, onNew}, {ObjectsAhead, onNew}}, true},
+	Preflight: {"preflight", []point{{ProbeOpen, onOld}, {ProbeOpen, onNew}, {ObjectsAhead, onNew}, {DeadManSet, onOld}}, true},
 	Hold:      {"hold", []point{{RegisterOpen, onOld}}, true},
 	Fence:     {"fence", []point{{FenceIntent, onOld}, {FenceRaise, onOld}, {FenceNow, onOld}}, true},
 	Drain:     {"drain", nil, true},
@@ -93,10 +95,10 @@ var protocol = [steps]struct {
 	Commit:    {"commit", []point{{RegisterCommit, onOld}}, true},
 	Open:      {"open", []point{{RouteNew, onNew}, {FenceLiftNew, onNew}}, false},
 	Flip:      {"flip", []point{{ObjectsEnable, onNew}}, false},
-	Reverse:   {"reverse", []point{{ObjectsAside, onOld}, {RouteOld, onOld}}, false},
+	Reverse:   {"reverse", []point{{ObjectsAside, onOld}, {RouteOld, onOld}, {DeadManDrop, onOld}}, false},
 }
 
 // undoing is what undo changes, in its order.
-var undoing = []point{{RegisterAbort, onOld}, {ObjectsDisarm, onNew}, {FenceLift, onOld}}
+var undoing = []point{{RegisterAbort, onOld}, {ObjectsDisarm, onNew}, {FenceLift, onOld}, {DeadManDrop, onOld}}
 
 func (s Step) String() string { return protocol[s].name }

@@ -118,7 +118,16 @@ func (t *term) rest(ctx context.Context, attempt uint64) error {
 		}
 	}
 	other.SetAct(string(RouteOld))
-	return other.SetRoute(ctx, route)
+	if err := other.SetRoute(ctx, route); err != nil {
+		return err
+	}
+	for _, h := range t.helms {
+		h.SetAct(string(DeadManDrop))
+		if err := h.DropDeadMan(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settleHooks tells the endpoints that are not gates where the writer is: the coordinator before may
@@ -337,7 +346,7 @@ func problems(all []fence.Problem) (text string) {
 		if i > 0 {
 			text += "; "
 		}
-		text += p.Detail
+		text += p.String()
 	}
 	return text
 }

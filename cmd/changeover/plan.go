@@ -20,8 +20,9 @@ can't be reached it says so, and looks at the other all the same.
   decide   run starts; somebody should have decided that it may
   note     what will be done, or is good to know
 
-With --grants it prints instead the least privileges that Changeover's accounts need on each side, as
-SQL ready to run by who may grant them.
+With --grants it prints instead the least privileges that Changeover's accounts need on each side, for
+the run, for rehearsals and the cutover, and for the way back, each with what it is for, as SQL ready to
+run by who may grant them. Of one that is missing plan says how far the migration comes without.
 
 Exit code 1 if anything blocks. docs/errors.md explains each code, docs/plan.md the JSON.`,
 		Example: `  changeover plan

@@ -100,7 +100,7 @@ func runMigration(ctx context.Context, cfg *config.Config, until cdc.Until, stan
 	if err != nil {
 		return err
 	}
-	opts.Stream.Control, opts.Held, opts.Standby = api.Address(), api.Announce, standby
+	opts.Stream.Control, opts.Held, opts.Standby, opts.Tap = api.Address(), api.Announce, standby, tap()
 	if until == cdc.Forever { // one that ends by itself passes no role
 		b, closes, err := openBus(cfg, log)
 		if err != nil {

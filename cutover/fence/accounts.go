@@ -1,14 +1,13 @@
 package fence
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"changeover/cdc/plan"
+	"changeover/internal/accounts"
 	"changeover/internal/server"
 )
 
@@ -37,107 +36,54 @@ type known struct {
 // wherever the pattern matches, though a server looks at the most specific one only. To lock one that
 // could not have written anything is no harm.
 func (f *facts) accounts(ctx context.Context) ([]*known, error) {
-	all, err := f.listAccounts(ctx)
+	set, err := accounts.Read(ctx, f.q, f.version)
 	if err != nil {
-		return nil, fmt.Errorf("list the accounts: %w", err)
+		return nil, err
 	}
-	by := map[string]*known{}
-	for _, k := range all {
-		by[k.String()] = k
+	writes := map[string]string{}
+	for _, a := range set.All() {
+		mark(writes, a.String(), a.Holds(writing...))
 	}
-	if err := f.markGlobal(ctx, by); err != nil {
-		return nil, fmt.Errorf("read global privileges: %w", err)
-	}
-	if err := f.markLocal(ctx, by); err != nil {
+	if err := f.markLocal(ctx, writes); err != nil {
 		return nil, fmt.Errorf("read privileges on databases: %w", err)
 	}
-	if err := f.markExecute(ctx, by); err != nil {
+	if err := f.markExecute(ctx, writes); err != nil {
 		return nil, fmt.Errorf("read privileges on routines: %w", err)
 	}
-	edges, err := f.edges(ctx, all)
-	if err != nil {
-		return nil, fmt.Errorf("read roles: %w", err)
+	set.Spread(writes)
+	passes, admin, protected := set.Holders(accounts.Passing(f.version)...), set.Holders(administering...), map[string]string{}
+	if f.version.Flavor == server.MySQL {
+		protected = set.Holders("SYSTEM_USER")
 	}
-	spread(by, edges)
-	slices.SortFunc(all, func(a, b *known) int { return cmp.Compare(a.String(), b.String()) })
+	var all []*known
+	for _, a := range set.All() {
+		name := a.String()
+		all = append(all, &known{Account: Account{User: a.User, Host: a.Host, Locked: a.Locked}, role: a.Role,
+			writes: writes[name], passes: passes[name], admin: admin[name], protected: protected[name] != ""})
+	}
 	return all, nil
 }
 
+// listAccounts reads the accounts without what they may do.
 func (f *facts) listAccounts(ctx context.Context) ([]*known, error) {
-	query := "SELECT User, Host, account_locked = 'Y' AS locked, 0 AS role FROM mysql.user"
-	if f.version.Flavor == server.MariaDB {
-		query = `
-			SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.account_locked') IN ('true', '1'), 0) AS locked,
-				COALESCE(JSON_VALUE(Priv, '$.is_role') IN ('true', '1'), 0) AS role
-			FROM mysql.global_priv`
-	}
-	rows, err := ask(ctx, f.q, query)
-	all := make([]*known, 0, len(rows))
-	for _, r := range rows {
-		all = append(all, &known{Account: Account{User: r["user"], Host: r["host"], Locked: r["locked"] == "1"}, role: r["role"] == "1"})
+	list, err := accounts.List(ctx, f.q, f.version.Flavor)
+	all := make([]*known, 0, len(list))
+	for _, a := range list {
+		all = append(all, &known{Account: Account{User: a.User, Host: a.Host, Locked: a.Locked}, role: a.Role})
 	}
 	return all, err
 }
 
-func (f *facts) markGlobal(ctx context.Context, by map[string]*known) error {
-	rows, err := ask(ctx, f.q, "SELECT GRANTEE AS grantee, PRIVILEGE_TYPE AS privilege FROM information_schema.USER_PRIVILEGES")
-	for _, r := range rows {
-		k, privilege := by[plainAccount(r["grantee"])], r["privilege"]
-		if k == nil {
-			continue
-		}
-		mark(&k.writes, privilege, writing)
-		mark(&k.passes, privilege, f.passing())
-		mark(&k.admin, privilege, administering)
-		k.protected = k.protected || privilege == "SYSTEM_USER"
-	}
-	if err != nil || f.version.Flavor != server.MariaDB {
-		return err
-	}
-	return f.markRoles(ctx, by)
-}
-
-// markRoles: MariaDB leaves the roles out of USER_PRIVILEGES (seen on 10.11).
-func (f *facts) markRoles(ctx context.Context, by map[string]*known) error {
-	for _, k := range by {
-		if !k.role {
-			continue
-		}
-		name := server.Name(k.User)
-		if strings.EqualFold(k.User, "PUBLIC") {
-			name = k.User // a keyword there
-		}
-		lines, err := grantLines(ctx, f.q, "SHOW GRANTS FOR "+name)
-		if err != nil {
-			return fmt.Errorf("of the role %s: %w", k.User, err)
-		}
-		grants := plan.ParseGrants(lines)
-		for _, p := range []struct {
-			how   *string
-			among []string
-		}{{&k.writes, writing}, {&k.passes, append(f.passing(), "ALL PRIVILEGES")}, {&k.admin, append([]string{"ALL PRIVILEGES"}, administering...)}} {
-			for _, privilege := range p.among {
-				if grants.Global(privilege) {
-					mark(p.how, privilege, p.among)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // markLocal looks at grants on databases, tables and columns.
-func (f *facts) markLocal(ctx context.Context, by map[string]*known) error {
+func (f *facts) markLocal(ctx context.Context, writes map[string]string) error {
 	rows, err := ask(ctx, f.q, `
 		SELECT GRANTEE AS grantee, TABLE_SCHEMA AS pattern, PRIVILEGE_TYPE AS privilege, 1 AS database_wide FROM information_schema.SCHEMA_PRIVILEGES
 		UNION SELECT GRANTEE, TABLE_SCHEMA, PRIVILEGE_TYPE, 0 FROM information_schema.TABLE_PRIVILEGES
 		UNION SELECT GRANTEE, TABLE_SCHEMA, PRIVILEGE_TYPE, 0 FROM information_schema.COLUMN_PRIVILEGES`)
 	for _, r := range rows {
-		k := by[plainAccount(r["grantee"])]
-		if k == nil || !f.concerns(r["pattern"], r["database_wide"] == "1") {
-			continue
+		if privilege := strings.ToUpper(r["privilege"]); slices.Contains(writing, privilege) && f.concerns(r["pattern"], r["database_wide"] == "1") {
+			mark(writes, accounts.Plain(r["grantee"]), privilege)
 		}
-		mark(&k.writes, r["privilege"], writing)
 	}
 	return err
 }
@@ -151,7 +97,7 @@ func (f *facts) concerns(pattern string, isPattern bool) bool {
 }
 
 // markExecute: whoever may call a routine that runs as its definer writes what its definer may.
-func (f *facts) markExecute(ctx context.Context, by map[string]*known) error {
+func (f *facts) markExecute(ctx context.Context, writes map[string]string) error {
 	rows, err := ask(ctx, f.q, "SELECT DISTINCT ROUTINE_SCHEMA AS name FROM information_schema.ROUTINES WHERE SECURITY_TYPE = 'DEFINER'")
 	if err != nil {
 		return err
@@ -165,103 +111,18 @@ func (f *facts) markExecute(ctx context.Context, by map[string]*known) error {
 		UNION SELECT GRANTEE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES WHERE PRIVILEGE_TYPE = 'EXECUTE'
 		UNION SELECT CONCAT('''', User, '''@''', Host, ''''), Db FROM mysql.procs_priv`)
 	for _, g := range grants {
-		k := by[plainAccount(g["grantee"])]
-		if k != nil && slices.ContainsFunc(routines, func(r row) bool {
-			return like(strings.ToLower(g["pattern"]), strings.ToLower(r["name"]))
-		}) {
-			mark(&k.writes, "EXECUTE", []string{"EXECUTE"})
+		if slices.ContainsFunc(routines, func(r row) bool { return like(strings.ToLower(g["pattern"]), strings.ToLower(r["name"])) }) {
+			mark(writes, accounts.Plain(g["grantee"]), "EXECUTE")
 		}
 	}
 	return err
 }
 
-func mark(how *string, privilege string, among []string) {
-	if *how == "" && slices.Contains(among, strings.ToUpper(privilege)) {
-		*how = strings.ToUpper(privilege)
+// mark notes by what an account writes, the first that is found.
+func mark(writes map[string]string, account, privilege string) {
+	if writes[account] == "" && privilege != "" {
+		writes[account] = privilege
 	}
-}
-
-// edge says that the account may take the role, or become the account that is its proxy's.
-type edge struct{ role, account, how string }
-
-func (f *facts) edges(ctx context.Context, all []*known) ([]edge, error) {
-	query, everybody := "", ""
-	switch {
-	case f.mysql(8, 0, 0):
-		query = "SELECT CONCAT(FROM_USER, '@', FROM_HOST) AS role, CONCAT(TO_USER, '@', TO_HOST) AS account FROM mysql.role_edges"
-		mandatory, _, err := variable(ctx, f.q, "mandatory_roles")
-		if err != nil {
-			return nil, err
-		}
-		everybody = mandatory
-	case f.version.Flavor == server.MariaDB:
-		query = "SELECT CONCAT(Role, '@') AS role, CONCAT(User, '@', Host) AS account FROM mysql.roles_mapping"
-		everybody = "PUBLIC@"
-	default:
-		return nil, nil // MySQL 5.7 has no roles
-	}
-	rows, err := ask(ctx, f.q, query)
-	if err != nil {
-		return nil, err
-	}
-	proxies, err := ask(ctx, f.q, "SELECT CONCAT(Proxied_user, '@', Proxied_host) AS role, CONCAT(User, '@', Host) AS account FROM mysql.proxies_priv WHERE Proxied_user <> ''")
-	if err != nil {
-		return nil, err
-	}
-	var edges []edge
-	for _, r := range rows {
-		edges = append(edges, edge{r["role"], r["account"], "the role "})
-	}
-	for _, r := range proxies {
-		edges = append(edges, edge{r["role"], r["account"], "as a proxy of "})
-	}
-	for role := range strings.SplitSeq(everybody, ",") {
-		role = strings.NewReplacer("`", "", "'", "").Replace(strings.TrimSpace(role))
-		if role == "" {
-			continue
-		}
-		if !strings.Contains(role, "@") {
-			role += "@%"
-		}
-		for _, k := range all {
-			edges = append(edges, edge{role, k.String(), "everybody's role "})
-		}
-	}
-	return edges, nil
-}
-
-// spread gives the accounts what their roles have, roles of roles included. It does not matter whether
-// a role is active by default: it can be taken at any time.
-func spread(by map[string]*known, edges []edge) {
-	for grown := true; grown; {
-		grown = false
-		for _, e := range edges {
-			role, account := by[e.role], by[e.account]
-			if role == nil || account == nil || role == account {
-				continue
-			}
-			for _, p := range [][2]*string{
-				{&role.writes, &account.writes}, {&role.passes, &account.passes}, {&role.admin, &account.admin},
-			} {
-				if *p[0] != "" && *p[1] == "" {
-					*p[1] = e.how + e.role
-					grown = true
-				}
-			}
-			if role.protected && !account.protected {
-				account.protected, grown = true, true
-			}
-		}
-	}
-}
-
-// plainAccount turns 'user'@'host', as information_schema writes it, into user@host.
-func plainAccount(grantee string) string {
-	user, host, ok := strings.Cut(grantee, "'@'")
-	if !ok {
-		return strings.Trim(grantee, "'") + "@"
-	}
-	return strings.TrimPrefix(user, "'") + "@" + strings.TrimSuffix(host, "'")
 }
 
 // loopback tells whether an account can only come from the server's own machine.
@@ -269,31 +130,8 @@ func (a Account) loopback() bool {
 	return slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, a.Host)
 }
 
-// like matches as a grant on a database does: % is any characters, _ is one, a backslash takes both
-// their meaning.
-func like(pattern, s string) bool {
-	for pattern != "" {
-		c, literal := pattern[0], false
-		if c == '\\' && len(pattern) > 1 {
-			pattern = pattern[1:]
-			c, literal = pattern[0], true
-		}
-		pattern = pattern[1:]
-		if c == '%' && !literal {
-			for i := range len(s) + 1 {
-				if like(pattern, s[i:]) {
-					return true
-				}
-			}
-			return false
-		}
-		if s == "" || s[0] != c && (c != '_' || literal) {
-			return false
-		}
-		s = s[1:]
-	}
-	return s == ""
-}
+// like matches as a grant on a database does.
+func like(pattern, s string) bool { return accounts.Like(pattern, s) }
 
 // names lists what it is given, the first ten of it.
 func names[T fmt.Stringer](all []T) string {

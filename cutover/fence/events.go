@@ -42,39 +42,62 @@ func cutAccount(account string) (user, host string) {
 
 // chooseEvents lists the enabled events of the migration's databases, and says how they are stopped.
 func (f *facts) chooseEvents(ctx context.Context, p *Plan) error {
-	events, err := f.enabled(ctx)
+	events, err := enabled(ctx, f.q, f.o.Databases)
 	if err != nil {
 		return err
 	}
 	p.Events = events
 	p.Scheduler = p.Kind == ReadOnly && on(p.Found.EventScheduler) && f.may(f.scheduling()...)
-	if len(events) == 0 || p.Lasting == LastingPersist {
-		return nil // no event is touched
+	untouched := len(events) == 0 || p.Lasting == LastingPersist // where the scheduler is stopped
+	if untouched && !f.o.DeadMan {
+		return nil
+	}
+	problems, err := f.stopping(ctx, events)
+	if err != nil {
+		return err
+	}
+	if f.o.DeadMan {
+		p.Alone = f.withoutDeadMan(p, problems)
+		if p.DeadMan = p.Alone == ""; p.DeadMan {
+			return nil // where they can't be stopped after all, the scheduler is: see stopForDeadMan
+		}
+	}
+	if !untouched {
+		p.Problems = append(p.Problems, problems...)
+	}
+	return nil
+}
+
+// stopping finds what is in the way of disabling events one by one.
+func (f *facts) stopping(ctx context.Context, events []Event) (problems []Problem, err error) {
+	if len(events) == 0 {
+		return nil, nil
 	}
 	accounts, err := f.accounts(ctx)
 	if err != nil && !denied(err) {
-		return err
+		return nil, err
 	}
 	var foreign []Event
 	for _, e := range events {
 		if !f.grants.On(e.Schema, "EVENT") {
-			p.Problems = append(p.Problems, blocks(fault.FenceEvent, "%s lacks EVENT on %s: %s can't be stopped", f.account, e.Schema, e))
+			problems = append(problems, blocks(fault.FenceEvent, "%s lacks EVENT on %s: %s can't be stopped", f.account, e.Schema, e))
 		}
 		if e.Definer != f.account {
 			foreign = append(foreign, e)
 		}
 		if slices.ContainsFunc(accounts, func(k *known) bool { return k.protected && k.String() == e.Definer }) && !f.may("SYSTEM_USER") {
-			p.Problems = append(p.Problems, blocks(fault.FenceEvent, "the definer of %s, %s, has SYSTEM_USER, and %s has not: it can't be stopped", e, e.Definer, f.account))
+			problems = append(problems, blocks(fault.FenceEvent, "the definer of %s, %s, has SYSTEM_USER, and %s has not: it can't be stopped", e, e.Definer, f.account))
 		}
 	}
 	if len(foreign) > 0 && !f.may(f.defining()...) {
-		p.Problems = append(p.Problems, blocks(fault.FenceEvent, "%s may not name the definer (%s) of %s", f.account, f.defining()[0], names(foreign)))
+		problems = append(problems, blocks(fault.FenceEvent, "%s may not name the definer (%s) of %s", f.account, f.defining()[0], names(foreign)))
 	}
-	return nil
+	return problems, nil
 }
 
-func (f *facts) enabled(ctx context.Context) ([]Event, error) {
-	rows, err := ask(ctx, f.q, `
+// enabled lists the enabled events of databases.
+func enabled(ctx context.Context, q Session, databases []string) ([]Event, error) {
+	rows, err := ask(ctx, q, `
 		SELECT EVENT_SCHEMA AS event_schema, EVENT_NAME AS event_name, DEFINER AS definer,
 			CHARACTER_SET_CLIENT AS client, COLLATION_CONNECTION AS collation
 		FROM information_schema.EVENTS
@@ -82,7 +105,7 @@ func (f *facts) enabled(ctx context.Context) ([]Event, error) {
 		ORDER BY EVENT_SCHEMA, EVENT_NAME`)
 	var events []Event
 	for _, r := range rows {
-		if !slices.Contains(f.o.Databases, r["event_schema"]) {
+		if !slices.Contains(databases, r["event_schema"]) {
 			continue
 		}
 		events = append(events, Event{Schema: r["event_schema"], Name: r["event_name"], Definer: r["definer"],

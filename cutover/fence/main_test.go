@@ -68,7 +68,7 @@ func runCases(t *testing.T, spec sandbox.Spec, own sandbox.Account) {
 			"CREATE DEFINER = root@localhost PROCEDURE mysql.rds_kill_query (IN id BIGINT) SQL SECURITY DEFINER KILL QUERY id")
 	}
 	before := b.snapshot(t)
-	for _, c := range slices.Concat(fenceCases, crashCases, passerCases, sessionCases, probeCases) {
+	for _, c := range slices.Concat(fenceCases, crashCases, deadManCases, passerCases, sessionCases, probeCases) {
 		if len(c.on) > 0 && !slices.Contains(c.on, where) {
 			continue
 		}

@@ -19,15 +19,15 @@ func Passers(ctx context.Context, s Session, o Options) ([]Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := f.accounts(ctx)
+	all, err := f.accounts(ctx)
 	if err != nil && !denied(err) {
 		return nil, err
 	}
 	by := map[string]*known{}
-	for _, k := range accounts {
+	for _, k := range all {
 		by[k.String()] = k
 	}
-	var all []Problem
+	var problems []Problem
 	for _, rule := range []func(context.Context, *Plan, map[string]*known) ([]Problem, error){
 		f.passingAccounts, f.passingRoutines, f.passingXA, f.passingChannels, f.passingCluster, f.passingFilters, f.passingCross,
 	} {
@@ -35,9 +35,9 @@ func Passers(ctx context.Context, s Session, o Options) ([]Problem, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look for what passes the fence: %w", err)
 		}
-		all = append(all, found...)
+		problems = append(problems, found...)
 	}
-	return all, nil
+	return problems, nil
 }
 
 // passes says how an account writes behind the plan's fence; empty: it doesn't.

@@ -46,7 +46,7 @@ type Lasting string
 
 // The lasting parts.
 const (
-	LastingPersist  Lasting = "persist"  // SET PERSIST read_only = 1, and event_scheduler = OFF
+	LastingPersist  Lasting = "persist"  // SET PERSIST read_only = 1, and event_scheduler = OFF or each event disabled
 	LastingAccounts Lasting = "accounts" // ACCOUNT LOCK, which is in tables, and each event disabled
 )
 
@@ -60,6 +60,8 @@ type Options struct {
 	Operators []string
 	// Own are further accounts of Changeover's, beside the session's own: they pass and are not locked.
 	Own []string
+	// DeadMan asks for a fence that an event of ours can lift: the event scheduler goes on where it can.
+	DeadMan bool
 }
 
 // Plan is a fence for one server: what is done, and what was found before. It goes to JSON and back: as
@@ -72,12 +74,17 @@ type Plan struct {
 	Kind      Kind          `json:"kind"`
 	Lasting   Lasting       `json:"lasting"`
 	// Scheduler: the event scheduler is stopped as a whole, which takes one statement. Else each event.
-	Scheduler bool      `json:"scheduler,omitempty"`
-	Found     Found     `json:"found"`
-	Accounts  []Account `json:"accounts,omitempty"` // those that may write the migration's databases
-	Passing   []string  `json:"passing,omitempty"`  // names of users whom read_only does not bind
-	Events    []Event   `json:"events,omitempty"`   // those that were enabled
-	Problems  []Problem `json:"problems,omitempty"` // why this fence can't stand here
+	Scheduler bool `json:"scheduler,omitempty"`
+	// DeadMan: the event scheduler goes on behind this fence, and each event is disabled, so that an event of
+	// ours can lift it; with Scheduler too, it is stopped if an event can't be. Alone says why no such event
+	// runs, where one was asked for.
+	DeadMan  bool      `json:"dead_man,omitempty"`
+	Alone    string    `json:"alone,omitempty"`
+	Found    Found     `json:"found"`
+	Accounts []Account `json:"accounts,omitempty"` // those that may write the migration's databases
+	Passing  []string  `json:"passing,omitempty"`  // names of users whom read_only does not bind
+	Events   []Event   `json:"events,omitempty"`   // those that were enabled
+	Problems []Problem `json:"problems,omitempty"` // why this fence can't stand here
 }
 
 // Found is how the server was. Lift makes it so again.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"changeover/internal/fault"
 	"changeover/internal/server"
 )
 
@@ -45,6 +46,14 @@ func (p *Plan) Raise(ctx context.Context, s Server) error {
 	switch {
 	case !on(p.Found.EventScheduler):
 		return nil // none runs
+	case p.DeadMan && p.Scheduler:
+		if err := p.stopForDeadMan(ctx, h); err == nil || ctx.Err() != nil || !fault.Is(err, fault.FenceBlocked) && !fault.Is(err, fault.FenceEvent) {
+			return err
+		} else {
+			p.Alone = err.Error()
+			s.Log.Warn().Err(err).Msg("the event scheduler is stopped as a whole, so no dead-man's event runs")
+		}
+		fallthrough
 	case p.Scheduler:
 		if err := h.act(ctx, "SET GLOBAL event_scheduler = OFF"); err != nil {
 			return fmt.Errorf("stop the event scheduler: %w", err)
@@ -56,6 +65,19 @@ func (p *Plan) Raise(ctx context.Context, s Server) error {
 
 func (p *Plan) stopEvents(ctx context.Context, h *hand) error {
 	return p.setEvents(ctx, h, "ENABLED", "DISABLE")
+}
+
+// stopForDeadMan stops the migration's events and leaves the scheduler on. An event that was made since the
+// fence was planned is a fault.FenceEvent, like one that can't be stopped.
+func (p *Plan) stopForDeadMan(ctx context.Context, h *hand) error {
+	if err := p.stopEvents(ctx, h); err != nil {
+		return err
+	}
+	left, err := enabled(ctx, h.Helm, p.Databases)
+	if err == nil && len(left) > 0 {
+		err = fault.New(fault.FenceEvent, "made since the fence was planned: %s", names(left))
+	}
+	return err
 }
 
 // locked are the accounts that an account fence locks: the probe's too, so that it sees what they see.
@@ -117,8 +139,13 @@ func (p *Plan) Keep(ctx context.Context, s Server) error {
 
 // persist writes into mysqld-auto.cnf. The scheduler too, so that no event's definition is touched, and none
 // need be whose definer is not ours to name. Also where it was found OFF: the next start may set it to ON.
+// Where it goes on for a dead-man's event, each event is disabled already, and that lasts.
 func (p *Plan) persist(ctx context.Context, h *hand) error {
-	if !strings.EqualFold(p.Found.EventScheduler, "DISABLED") { // that lasts, and can't be changed
+	now, _, err := variable(ctx, h.Helm, "event_scheduler")
+	if err != nil {
+		return err
+	}
+	if (!p.DeadMan || !on(now)) && !strings.EqualFold(p.Found.EventScheduler, "DISABLED") { // that lasts, and can't be changed
 		if err := h.act(ctx, "SET PERSIST event_scheduler = OFF"); err != nil {
 			return fmt.Errorf("keep the event scheduler stopped: %w", err)
 		}

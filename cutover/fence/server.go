@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"changeover/cdc/plan"
+	"changeover/internal/accounts"
 	"changeover/internal/server"
 )
 
@@ -16,11 +16,6 @@ var system = []string{
 	"innodb", "tmp", "mysql_innodb_cluster_metadata",
 }
 
-// systemUsers belong to the server or to the cloud; nobody of the application logs in with them.
-var systemUsers = []string{
-	"mysql.session", "mysql.sys", "mysql.infoschema", "mariadb.sys", "rdsadmin", "rdsrepladmin", "rds_superuser_role",
-}
-
 // facts is what is known of a server while a fence is planned for it.
 type facts struct {
 	q         Session
@@ -28,7 +23,7 @@ type facts struct {
 	version   server.Version
 	text      string // the version as the server says it
 	account   string // the session's own: user@host
-	grants    plan.Grants
+	grants    accounts.Grants
 	procedure bool // mysql.rds_set_read_only is there, and may be called
 }
 
@@ -65,7 +60,7 @@ func (f *facts) askGrants(ctx context.Context) error {
 		}
 	}
 	lines, err := grantLines(ctx, f.q, query)
-	f.grants = plan.ParseGrants(lines)
+	f.grants = accounts.ParseGrants(lines)
 	return err
 }
 
@@ -101,18 +96,8 @@ func (f *facts) may(names ...string) bool {
 	return f.grants.Global(names...)
 }
 
-// passing is what lets an account write while read_only is on (tried on MySQL 9.7, MariaDB 10.11).
-func (f *facts) passing() []string {
-	switch {
-	case f.maria(10, 11, 0):
-		return []string{"READ_ONLY ADMIN", "READ ONLY ADMIN"}
-	case f.version.Flavor == server.MariaDB:
-		return []string{"READ_ONLY ADMIN", "READ ONLY ADMIN", "SUPER"}
-	case f.mysql(8, 0, 0):
-		return []string{"CONNECTION_ADMIN", "SUPER"}
-	}
-	return []string{"SUPER"}
-}
+// passing is what lets an account write while read_only is on.
+func (f *facts) passing() []string { return accounts.Passing(f.version) }
 
 // setting is what it takes to set read_only.
 func (f *facts) setting() []string {
@@ -130,9 +115,11 @@ func (f *facts) own(account string) bool {
 	return account == f.account || slices.Contains(f.o.Own, account)
 }
 
-func (f *facts) systemAccount(a Account) bool { return slices.Contains(systemUsers, a.User) }
+func (f *facts) systemAccount(a Account) bool { return accounts.System(a.User) }
 
-// others lists the databases on the server that are not the migration's and hold something.
+// others lists the databases on the server that are not the migration's and hold something, or can't be
+// seen not to: information_schema has only tables of databases on which the account holds something, while
+// SHOW DATABASES tells of all.
 func (f *facts) others(ctx context.Context) ([]string, error) {
 	rows, err := ask(ctx, f.q, `
 		SELECT DISTINCT d AS name FROM (
@@ -145,11 +132,19 @@ func (f *facts) others(ctx context.Context) ([]string, error) {
 	}
 	var others []string
 	for _, r := range rows {
-		if name := r["name"]; !f.systemDatabase(name) && !slices.Contains(f.o.Databases, name) {
+		others = append(others, r["name"])
+	}
+	if rows, err = ask(ctx, f.q, "SELECT SCHEMA_NAME AS name FROM information_schema.SCHEMATA ORDER BY SCHEMA_NAME"); err != nil {
+		return nil, fmt.Errorf("list the server's databases: %w", err)
+	}
+	for _, r := range rows {
+		if name := r["name"]; !slices.Contains(others, name) && !f.grants.On(name, "SELECT") {
 			others = append(others, name)
 		}
 	}
-	return others, nil
+	return slices.DeleteFunc(others, func(name string) bool {
+		return f.systemDatabase(name) || slices.Contains(f.o.Databases, name)
+	}), nil
 }
 
 func (f *facts) systemDatabase(name string) bool {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"changeover/internal/accounts"
 	"changeover/internal/fault"
 	"changeover/internal/server"
 )
@@ -73,7 +74,7 @@ func Sessions(ctx context.Context, db *sql.DB, o Options) ([]AppSession, error) 
 // isApplication is false for what belongs to the server, and for replicas that read the binlog.
 func (p process) isApplication() bool {
 	switch {
-	case slices.Contains(systemUsers, p.User), p.User == "system user", p.User == "event_scheduler", p.User == "unauthenticated user":
+	case accounts.System(p.User), p.User == "system user", p.User == "event_scheduler", p.User == "unauthenticated user":
 		return false
 	case p.Command == "Daemon", strings.HasPrefix(p.Command, "Binlog Dump"), p.Command == "Register Slave":
 		return false

@@ -23,21 +23,26 @@ func Survey(ctx context.Context, s Session, o Options) (*Plan, error) {
 // Shield plans the fence of a server that is not the writer, from the first chunk until it becomes one.
 // Gates warm their connections there, so accounts are never locked: where nothing else can be had, the
 // kind is None, all its methods do nothing, and a problem says so. It lasts for weeks, so accounts that an
-// operator locks meanwhile must stay so: it knows none.
+// operator locks meanwhile must stay so: it knows none. Nor is a server that is others' too made read only,
+// whatever the operator insists on: this is for one that has not been the writer yet.
 func Shield(ctx context.Context, s Session, o Options) (*Plan, error) {
+	if o.Want == config.FenceAccounts {
+		o.Want = config.FenceAuto // that is how the writer is to be fenced
+	}
 	p, err := Survey(ctx, s, o)
 	if err != nil {
 		return nil, err
 	}
 	p.Accounts = nil
-	if p.Kind != Accounts {
+	shared := func(x Problem) bool { return x.Blocks && x.Code == fault.FenceShared }
+	if p.Kind != Accounts && !slices.ContainsFunc(p.Problems, shared) {
 		return p, nil
 	}
 	var why []string
 	for _, problem := range p.Problems {
 		why = append(why, problem.Detail)
 	}
-	p.Kind, p.Events = None, nil
+	p.Kind, p.Events, p.Scheduler = None, nil, false
 	p.Problems = []Problem{notes(fault.FenceOpen, "nothing on this server refuses writes and lets connections in: %s", strings.Join(why, "; "))}
 	return p, nil
 }

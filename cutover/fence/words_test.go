@@ -53,17 +53,3 @@ func TestWhichAccountASessionMayHave(t *testing.T) {
 		}
 	}
 }
-
-func TestAGrantsPatternMatchesLikeTheServers(t *testing.T) {
-	for _, c := range []struct {
-		pattern, name string
-		want          bool
-	}{
-		{"school", "school", true}, {"school", "schools", false}, {"sch%", "school", true}, {"sc_ool", "school", true},
-		{`sc\_ool`, "school", false}, {`my\_db`, "my_db", true}, {"%", "", true}, {"%ool", "school", true}, {"", "x", false},
-	} {
-		if got := like(c.pattern, c.name); got != c.want {
-			t.Errorf("%s on %s: %v", c.pattern, c.name, got)
-		}
-	}
-}
