@@ -381,7 +381,6 @@ func foundReadOnly(t *testing.T, b *bench) {
 	if err := p.Lift(t.Context(), s); err != nil || !b.readOnly(t) {
 		t.Errorf("what somebody else has set was undone: %v", err)
 	}
-	must(t, b.root, "SET GLOBAL read_only = 0")
 }
 
 func privilegesMissing(t *testing.T, b *bench) {
@@ -431,9 +430,15 @@ func shield(t *testing.T, b *bench) {
 	b.liftBesideAnOperator(t, p, s)
 	o := b.options()
 	o.Want = config.FenceAccounts
+	if wide, err := fence.Shield(t.Context(), s.Helm, o); err != nil || wide.Kind != b.kind {
+		t.Errorf("where the writer is to be fenced by account: %+v, %v", wide, err)
+	}
+	b.Exec(t, "CREATE DATABASE others", "CREATE TABLE others.t (id INT PRIMARY KEY)")
+	t.Cleanup(func() { b.Exec(t, "DROP DATABASE others") })
+	o.Want = config.FenceReadOnly
 	none, err := fence.Shield(t.Context(), s.Helm, o)
 	if err != nil || none.Kind != fence.None || !slices.Contains(codes(none.Problems, false), fault.FenceOpen) {
-		t.Fatalf("by account only: %+v, %v", none, err)
+		t.Fatalf("of a server that others use: %+v, %v", none, err)
 	}
 	if err := whole(t.Context(), none, s); err != nil {
 		t.Error(err)
