@@ -381,6 +381,7 @@ func foundReadOnly(t *testing.T, b *bench) {
 	if err := p.Lift(t.Context(), s); err != nil || !b.readOnly(t) {
 		t.Errorf("what somebody else has set was undone: %v", err)
 	}
+	must(t, b.root, "SET GLOBAL read_only = 0")
 }
 
 func privilegesMissing(t *testing.T, b *bench) {
