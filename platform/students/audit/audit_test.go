@@ -256,7 +256,7 @@ func dropped(t *testing.T, s *school) {
 		{"progress", "user_levels", []statement{do("DELETE FROM user_levels WHERE user_id = ?", run.User)}},
 		{"the effect of a run on attempts", "user_levels.attempts", []statement{do("UPDATE user_levels SET attempts = attempts - 1 WHERE user_id = ? ORDER BY level_id LIMIT 1", run.User)}},
 		{"the effect of a run on lines", "users.total_lines", []statement{do("UPDATE users SET total_lines = total_lines - 1 WHERE id = ?", run.User)}},
-		{"a user", "users", []statement{do("DELETE FROM users WHERE op_id = ?", guest.Op)}},
+		{"a user", "users", []statement{do("DELETE FROM users WHERE id = ?", guest.Outcome.User)}},
 		{"a session", "sessions", []statement{do("DELETE FROM sessions WHERE LEFT(id, 20) = ?", guest.Digest[:])}},
 		{"an hour", "hoc_activity", []statement{do("DELETE FROM hoc_activity WHERE op_id = ?", s.first(t, ledger.HocStart).Op)}},
 		{"an hour's end", "hoc_activity.finish_op", []statement{do("UPDATE hoc_activity SET finish_op = NULL, certificate = NULL, finished_at = NULL WHERE finish_op = ?", s.first(t, ledger.HocFinish).Op)}},
