@@ -324,11 +324,8 @@ func (r *releases) runs(writer helm.Side) {
 	r.s.t.Helper()
 	for side, want := range map[helm.Side]string{writer: fmt.Sprintf("count_hours,release%d", r.n), writer.Other(): ""} {
 		var run sql.NullString
-		err := r.s.on(side).DB(r.s.t, sandbox.Root).QueryRow("SELECT GROUP_CONCAT(EVENT_NAME ORDER BY EVENT_NAME) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ? AND STATUS = 'ENABLED'"+
-			" AND @@GLOBAL.event_scheduler = 'ON'", r.s.name).Scan(&run)
-		if err != nil {
-			r.s.t.Fatal(err)
-		}
+		r.s.ask(r.s.on(side), &run, "SELECT GROUP_CONCAT(EVENT_NAME ORDER BY EVENT_NAME) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ? AND STATUS = 'ENABLED'"+
+			" AND @@GLOBAL.event_scheduler = 'ON'", r.s.name)
 		if run.String != want {
 			r.s.t.Errorf("the writer is the %s; on the %s the events %q run, not %q", writer, side, run.String, want)
 		}
@@ -381,14 +378,25 @@ func (s *school) acknowledged() int {
 	return len(s.told)
 }
 
+// ask asks a server for one value, and keeps no connection: a test asks hundreds of times.
+func (s *school) ask(on *sandboxtest.Server, into any, query string, args ...any) {
+	s.t.Helper()
+	db, err := on.Open(sandbox.Root, "")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow(query, args...).Scan(into); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // oneWriter sees that an application's account can write to one server only.
 func (s *school) oneWriter(writer helm.Side) {
 	s.t.Helper()
 	for side, on := range map[helm.Side]*sandboxtest.Server{helm.Source: s.src, helm.Target: s.dst} {
 		var readOnly bool
-		if err := on.DB(s.t, sandbox.Root).QueryRow("SELECT @@GLOBAL.read_only").Scan(&readOnly); err != nil {
-			s.t.Fatal(err)
-		}
+		s.ask(on, &readOnly, "SELECT @@GLOBAL.read_only")
 		if readOnly == (side == writer) {
 			s.t.Errorf("the writer is the %s, and read_only of the %s is %v", writer, side, readOnly)
 		}
