@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +31,7 @@ func TestTheOldWriterUndoesWhatADeadCoordinatorLeft(t *testing.T) {
 				var frozen *process
 				if hangs {
 					frozen = s.startAttempt(Cutover, "source/"+point)
-					s.hangs(frozen)
+					s.stopped(frozen)
 				} else {
 					s.attemptBy(Cutover, "source/"+point)
 				}
@@ -161,21 +160,6 @@ func (s *school) writesOn(writer helm.Side) {
 			s.t.Errorf("the writer is the %s, and a write on the %s is answered with: %v", writer, side, err)
 		}
 	}
-}
-
-// hangs waits until a process is stopped.
-func (s *school) hangs(p *process) {
-	s.t.Helper()
-	s.within(time.Minute, "the coordinator is stopped", func() error {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Process.Pid))
-		if err != nil {
-			return err
-		}
-		if state := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))[0]; state != "T" {
-			return fmt.Errorf("it is %s", state)
-		}
-		return nil
-	})
 }
 
 // writerAsItIs is what a fence touches on the source, as text.

@@ -205,27 +205,12 @@ type record map[string]string
 
 // records runs a statement whose columns differ from version to version.
 func records(ctx context.Context, q row.Queryer, query string, args ...any) ([]record, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	names, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
-	for i := range values {
-		into[i] = &values[i]
-	}
+	names, rows, err := server.Rows(ctx, q, query, args...)
 	var all []record
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
+	for _, values := range rows {
 		all = append(all, newRecord(names, values))
 	}
-	return all, rows.Err()
+	return all, err
 }
 
 // errNumber is the server's number of an error, or 0.

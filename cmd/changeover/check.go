@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,7 @@ type checkFlags struct {
 func newCheckCommand(g *globals) *cobra.Command {
 	f := &checkFlags{}
 	cmd := &cobra.Command{
-		Use:   "check [PATH…]",
+		Use:   "check PATH",
 		Short: "Tell in CI whether a schema and its migrations will work on the target",
 		Long: `Check reads migrations (a folder of golang-migrate files) or statements (a file, such as a dump without
 rows) and says what will not work on the target, or not do the same there. It asks no server.
@@ -51,6 +50,7 @@ exemptions or a comment that exempts is wrong. docs/check.md has the JSON and al
   changeover check schema.sql --from mariadb --target aurora-3 --format text --format json=check.json
   changeover check --explain MDB203
   changeover check capture -c changeover.yaml > our-cluster.yaml && changeover check migrations/sql --target our-cluster.yaml`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
 	}
 	flags := cmd.Flags()
@@ -129,27 +129,22 @@ func (f *checkFlags) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	worst := false
-	for _, path := range paths {
-		report, err := f.one(cmd.Context(), path, opts)
-		if err != nil {
-			return err
-		}
-		if f.writeBaseline != "" {
-			if err := writeBaseline(f.writeBaseline, report, path == paths[0]); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := f.write(out, report); err != nil {
-			return err
-		}
-		worst = worst || report.Worst(compat.Severity(f.failOn))
+	in, err := compat.ReadInput(paths[0])
+	if err != nil {
+		return err
 	}
-	if worst {
+	report, err := compat.Check(in, opts)
+	if err != nil { // a comment that exempts
+		return fault.New(fault.Config, "%w", err)
+	}
+	if f.writeBaseline != "" {
+		return writeBaseline(f.writeBaseline, report)
+	}
+	err = f.write(out, report)
+	if err == nil && report.Worst(compat.Severity(f.failOn)) {
 		return &answerNo{}
 	}
-	return nil
+	return err
 }
 
 func (f *checkFlags) options() (o compat.Options, err error) {
@@ -181,21 +176,6 @@ func (f *checkFlags) options() (o compat.Options, err error) {
 	return o, nil
 }
 
-func (f *checkFlags) one(ctx context.Context, path string, o compat.Options) (*compat.Report, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	in, err := compat.ReadInput(path)
-	if err != nil {
-		return nil, err
-	}
-	report, err := compat.Check(in, o)
-	if err != nil { // a comment that exempts
-		return nil, fault.New(fault.Config, "%w", err)
-	}
-	return report, nil
-}
-
 func (f *checkFlags) write(out io.Writer, r *compat.Report) (err error) {
 	formats := f.formats
 	if len(formats) == 0 {
@@ -222,12 +202,8 @@ func (f *checkFlags) write(out io.Writer, r *compat.Report) (err error) {
 	return err
 }
 
-func writeBaseline(name string, r *compat.Report, first bool) error {
-	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
-	if first {
-		flags = os.O_CREATE | os.O_WRONLY | os.O_TRUNC
-	}
-	file, err := os.OpenFile(name, flags, 0o644)
+func writeBaseline(name string, r *compat.Report) error {
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}

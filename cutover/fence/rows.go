@@ -2,7 +2,6 @@ package fence
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 
@@ -16,31 +15,16 @@ type row map[string]string
 
 // ask reads all rows of a query.
 func ask(ctx context.Context, q server.Queryer, query string, args ...any) ([]row, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	names, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
-	for i := range values {
-		into[i] = &values[i]
-	}
+	names, rows, err := server.Rows(ctx, q, query, args...)
 	var all []row
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
-		}
+	for _, values := range rows {
 		r := make(row, len(names))
 		for i, name := range names {
 			r[strings.ToLower(name)] = values[i].String
 		}
 		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, err
 }
 
 // number is the server's number of an error, or 0.

@@ -7,7 +7,6 @@ package accounts
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -255,29 +254,12 @@ func Plain(grantee string) string {
 
 // ask reads all rows of a query, NULL as empty.
 func ask(ctx context.Context, q server.Queryer, query string) ([][]string, error) {
-	rows, err := q.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	names, err := rows.Columns()
-	if err != nil {
-		return nil, err
-	}
-	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
-	for i := range values {
-		into[i] = &values[i]
-	}
-	var all [][]string
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
+	_, rows, err := server.Rows(ctx, q, query)
+	all := make([][]string, len(rows))
+	for i, values := range rows {
+		for _, v := range values {
+			all[i] = append(all[i], v.String)
 		}
-		r := make([]string, len(names))
-		for i, v := range values {
-			r[i] = v.String
-		}
-		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, err
 }

@@ -2,7 +2,6 @@ package compat
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,7 +76,7 @@ func ReadInput(path string) (*Input, error) {
 		in.Steps = append(in.Steps, s)
 	}
 	if len(in.Steps) == 0 {
-		return nil, errors.Join(fmt.Errorf("%s has no migrations: files are named as golang-migrate has them, 0001_title.up.sql", path))
+		return nil, fmt.Errorf("%s has no migrations: files are named as golang-migrate has them, 0001_title.up.sql", path)
 	}
 	in.pair()
 	return in, nil

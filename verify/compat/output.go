@@ -40,8 +40,8 @@ func (r *Rule) Explain(w io.Writer) error {
 			_, err = fmt.Fprintf(w, "%s%s\n", more.what, more.is)
 		}
 	}
-	if err == nil && r.Errno != 0 {
-		_, err = fmt.Fprintf(w, "Server's error: %d\n", r.Errno)
+	if err == nil && len(r.Errno) > 0 {
+		_, err = fmt.Fprintf(w, "Server's error: %v\n", r.Errno)
 	}
 	return err
 }

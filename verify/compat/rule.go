@@ -56,9 +56,10 @@ type Rule struct {
 	SQL    string    `yaml:"sql" json:"sql,omitempty"` // a remedy to copy
 	Why    string    `yaml:"why" json:"why"`           // for --explain
 	Doc    string    `yaml:"doc" json:"doc,omitempty"` // a page of the vendor's
-	Errno  int       `yaml:"errno" json:"errno,omitempty"`
-	// Confirmed tells how: "mysql" if the target's stock server was seen to say Errno to the fixtures, "doc" if
-	// only the vendor says it, "behaviour" if a test sees the difference that it warns of.
+	// Errno is what the server answers: one for each way in which it is found, or one for all.
+	Errno []int `yaml:"errno" json:"errno,omitempty"`
+	// Confirmed tells how: "mysql" if a test sees a stock server answer one of Errno to the fixtures, "doc" if only
+	// the vendor says it. Empty: it is said here, and not tried.
 	Confirmed string `yaml:"confirmed" json:"confirmed,omitempty"`
 }
 

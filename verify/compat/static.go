@@ -137,7 +137,7 @@ func columnWords(c *checker, emit func(hit)) {
 	c.each(func(st *ddl.Statement) {
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) {
 			for i := col.At.From; i < col.At.To; i++ {
-				if st.Tokens[i].Is("COMPRESSED", "PERSISTENT", "REF_SYSTEM_ID") && i > col.TypeAt {
+				if st.Tokens[i].Is("COMPRESSED", "PERSISTENT", "REF_SYSTEM_ID") && i > col.TypeAt && !forMariaDB(st.Tokens[i]) {
 					emit(hit{st: st, from: i, to: i + 1, object: objectOf(st) + "." + col.Name})
 				}
 			}
@@ -502,11 +502,16 @@ func nameCase(c *checker, emit func(hit)) {
 	})
 }
 
+// forMariaDB tells whether a token stands in a comment that only MariaDB executes.
+func forMariaDB(t ddl.Token) bool {
+	return t.Gate != nil && (t.Gate.MariaDB || t.Gate.Version >= 100000)
+}
+
 func mariaComment(c *checker, emit func(hit)) {
 	c.each(func(st *ddl.Statement) {
 		for i := 0; i < len(st.Tokens); i++ {
 			g := st.Tokens[i].Gate
-			if g == nil || !g.MariaDB && g.Version < 100000 {
+			if !forMariaDB(st.Tokens[i]) {
 				continue
 			}
 			end := i

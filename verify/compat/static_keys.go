@@ -325,19 +325,11 @@ func delimiter(c *checker, emit func(hit)) {
 			// A column may be called source.
 			within := slices.ContainsFunc(c.files[i].statements, func(st ddl.Statement) bool { return st.Kind != ddl.Other && st.Start < at && at < st.End })
 			if (strings.EqualFold(word, "DELIMITER") || strings.EqualFold(word, "SOURCE") || word == `\.`) && !within {
-				c.emitAt(f, at, at+len(word), hit{object: f.Name})
+				emit(hit{st: &ddl.Statement{File: f, Start: at, End: at + len(word)}, object: f.Name}) // it is in no statement
 			}
 			offset += len(line)
 		}
 	}
-	_ = emit
-}
-
-// emitAt is emit for a place that is in no statement.
-func (c *checker) emitAt(f *ddl.File, start, end int, h hit) {
-	st := &ddl.Statement{File: f, Start: start, End: end}
-	h.st = st
-	c.emit(h)
 }
 
 func severalDDL(c *checker, emit func(hit)) {
