@@ -36,7 +36,7 @@ func (c *client) Dial(ctx context.Context, address, migration string) (gate.Link
 	}
 	orders, err := conn.SubscribeSync(orderSubject(migration))
 	if err == nil {
-		err = orders.SetPendingLimits(orderBacklog, orderBacklog*most)
+		err = orders.SetPendingLimits(arrivals, arrivalBytes)
 	}
 	if err == nil {
 		err = settle(ctx, conn) // after this no order is missed

@@ -13,9 +13,12 @@ import (
 )
 
 const (
-	orderBacklog  = 256 // orders that a gate has not taken yet; then the oldest are dropped
-	answerBacklog = 64  // words that are not sent yet; then the oldest are dropped
-	goodbyeLimit  = 500 * time.Millisecond
+	orderBacklog = 256 // orders that a gate has not taken yet; then the oldest are dropped
+	// What has arrived and was not looked at yet, in messages and bytes: beyond it NATS drops the newest, so it is
+	// far more than comes while a machine is too busy to look.
+	arrivals, arrivalBytes = 1 << 16, 16 << 20
+	answerBacklog          = 64 // words that are not sent yet; then the oldest are dropped
+	goodbyeLimit           = 500 * time.Millisecond
 )
 
 var errClosed = errors.New("the link to the bus is closed")

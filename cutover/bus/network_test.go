@@ -320,7 +320,10 @@ func TestAGateThatTakesNoOrdersGetsTheNewest(t *testing.T) {
 	deadline := time.After(20 * time.Second)
 	for {
 		select {
-		case o := <-link.Hear():
+		case o, ok := <-link.Hear():
+			if !ok {
+				t.Fatal("the link is given up")
+			}
 			if o.Attempt == last && o.Kind == gate.Release {
 				return
 			}
