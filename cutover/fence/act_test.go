@@ -21,6 +21,10 @@ type late struct {
 	kills int
 }
 
+// killedSleep fails when it is ended. A bare SELECT SLEEP does not: it returns 1, as one that came through, and a second
+// KILL for it would be left to the next statement.
+const killedSleep = "SELECT 1 FROM (SELECT 1) AS one WHERE SLEEP(20)"
+
 // ended is a statement that a KILL has ended; it is sent again and again, since the statement may not have begun.
 func (l *late) ended(run func()) {
 	done := make(chan struct{})
@@ -45,7 +49,7 @@ func (l *late) QueryRowContext(ctx context.Context, query string, args ...any) (
 		return l.Session.QueryRowContext(ctx, query, args...)
 	}
 	l.kills--
-	l.ended(func() { row = l.Session.QueryRowContext(ctx, "SELECT SLEEP(20)") })
+	l.ended(func() { row = l.Session.QueryRowContext(ctx, killedSleep) })
 	return row
 }
 
