@@ -107,7 +107,7 @@ func TestACoordinatorMayDieAtAnyStatement(t *testing.T) {
 		trace := p.trace()
 		switch next {
 		case another:
-			p = command.supervised()
+			p = command.run()
 		case standbyLater:
 			p = command.run("--standby")
 		case standbyBefore:

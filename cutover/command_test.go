@@ -135,30 +135,6 @@ func (c *command) run(flags ...string) *process {
 	return p
 }
 
-// supervised starts it as a supervisor does: again, if it is refused because the server has not yet ended the
-// session of the one that was killed (seen once in 345 deaths). It returns one that is in office, or that has
-// ended otherwise.
-func (c *command) supervised() (p *process) {
-	c.s.t.Helper()
-	p = c.run()
-	c.s.within(5*time.Second, "one is in office, or is refused for good", func() error {
-		select {
-		case <-p.ended:
-			if strings.Contains(p.log.String(), "CO-1701") {
-				p = c.run()
-				return errNotYet
-			}
-			return nil
-		default:
-		}
-		if p.status().Writer == "" {
-			return errNotYet
-		}
-		return nil
-	})
-	return p
-}
-
 // Wait waits for its end.
 func (p *process) Wait() error {
 	<-p.ended

@@ -143,9 +143,11 @@ func (h *Helm) open(ctx context.Context, r Request) (err error) {
 // lockName is the lock's name on the server.
 func lockName(migration string) string { return "changeover/" + migration }
 
-// lock gets the lock, from a holder that is silent by ending its session.
+// lock gets the lock, from a holder that is silent by ending its session. One that was there a moment ago may live,
+// or have died and its session not have ended yet: it lives if its heartbeat moves.
 func (h *Helm) lock(ctx context.Context, r Request) error {
-	for {
+	var first *sight
+	for began := time.Now(); ; {
 		var got sql.NullInt64
 		if err := h.conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 0)", lockName(r.Migration)).Scan(&got); err != nil {
 			return err
@@ -153,20 +155,28 @@ func (h *Helm) lock(ctx context.Context, r Request) error {
 		if got.Int64 == 1 {
 			return nil
 		}
-		holder, silent, session, err := h.holder(ctx)
-		if err != nil {
+		now, err := h.holder(ctx)
+		switch {
+		case err != nil:
 			return err
-		}
-		if session == 0 {
+		case now.session == 0:
 			continue // it has let go meanwhile
-		}
-		if session != r.Own && silent < r.Silence && silent > -r.Silence {
+		case now.session == r.Own || now.silent >= r.Silence || now.silent <= -r.Silence:
+			h.log.Warn().Str("holder", now.who.Name).Dur("silent", now.silent).Msg("ending the session of a coordinator that is silent")
+			if err := End(ctx, h.aid, now.session); err != nil {
+				return err
+			}
+			continue
+		case first == nil:
+			first = &now
+		case now.session != first.session || now.beat != first.beat || time.Since(began) >= r.Silence:
 			return fault.New(fault.LeaseHeld, "migration %s is run by %s (control %s), which has the helm of the %s and was there %v ago",
-				r.Migration, holder.Name, holder.Control, r.Side, silent.Round(time.Millisecond))
+				r.Migration, now.who.Name, now.who.Control, r.Side, now.silent.Round(time.Millisecond))
 		}
-		h.log.Warn().Str("holder", holder.Name).Dur("silent", silent).Msg("ending the session of a coordinator that is silent")
-		if err := End(ctx, h.aid, session); err != nil {
-			return err
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -189,20 +199,31 @@ func End(ctx context.Context, db *sql.DB, session uint64) error {
 	}
 }
 
-// holder is who has the lock now; session 0: nobody.
-func (h *Helm) holder(ctx context.Context) (who Holder, silent time.Duration, session uint64, err error) {
+// sight is what was seen of who has the lock.
+type sight struct {
+	who     Holder
+	session uint64 // 0: nobody has it
+	beat    string // of its heartbeat; empty if it has not said its name yet
+	silent  time.Duration
+}
+
+// holder is who has the lock now.
+func (h *Helm) holder(ctx context.Context) (s sight, err error) {
 	var id sql.NullInt64
 	if err := h.conn.QueryRowContext(ctx, "SELECT IS_USED_LOCK(?)", lockName(h.migration)).Scan(&id); err != nil || !id.Valid {
-		return who, 0, 0, err
+		return s, err
 	}
+	s.session = uint64(id.Int64)
 	var micros int64
-	err = h.conn.QueryRowContext(ctx, "SELECT holder, control, TIMESTAMPDIFF(MICROSECOND, beat, UTC_TIMESTAMP(6)) FROM `_changeover`.`helm` WHERE migration = ?",
-		h.migration).Scan(&who.Name, &who.Control, &micros)
+	err = h.conn.QueryRowContext(ctx, "SELECT holder, control, CAST(beat AS CHAR), TIMESTAMPDIFF(MICROSECOND, beat, UTC_TIMESTAMP(6)) FROM `_changeover`.`helm` WHERE migration = ? AND session = ?",
+		h.migration, s.session).Scan(&s.who.Name, &s.who.Control, &s.beat, &micros)
 	if errors.Is(err, sql.ErrNoRows) {
 		// It has the lock and has not said its name yet, or died in between: it gets the time that it has.
-		return Holder{Name: fmt.Sprintf("session %d", id.Int64)}, 0, uint64(id.Int64), nil
+		s.who.Name = fmt.Sprintf("session %d", s.session)
+		return s, nil
 	}
-	return who, time.Duration(micros) * time.Microsecond, uint64(id.Int64), err
+	s.silent = time.Duration(micros) * time.Microsecond
+	return s, err
 }
 
 // beat says that we are here, until the session is gone. It does so by the other way in: rows of the

@@ -73,6 +73,38 @@ func TestOneHelmAtATime(t *testing.T) {
 	})
 }
 
+// A coordinator was killed, and the server has not ended its session yet: whoever comes next is not refused, as it
+// is by one that lives, but waits until the session ends or has been silent for long enough.
+func TestADeadHoldersLastHeartbeatRefusesNobody(t *testing.T) {
+	servers(t, func(t *testing.T, s *sandboxtest.Server) {
+		for name, ends := range map[string]bool{"its session ends": true, "its session stays": false} {
+			first := take(t, request(t, s))
+			first.stop()
+			first.beater.Wait()
+			if err := first.beatOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			r, taken := request(t, s), make(chan error, 1)
+			r.Silence = 2 * time.Second
+			go func() { // ends with the test: within the silence
+				second, err := Take(context.WithoutCancel(t.Context()), r)
+				if err == nil {
+					second.Close()
+				}
+				taken <- err
+			}()
+			if ends {
+				if err := End(t.Context(), s.DB(t, sandbox.Root), first.Session()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := <-taken; err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
 // A statement that waits is ended in the server when its context ends, and the session is there for the
 // next one: it is the helm.
 func TestAContextsEndDoesNotCostTheHelm(t *testing.T) {

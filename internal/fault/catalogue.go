@@ -403,7 +403,7 @@ var Catalogue = []Entry{
 		"Changeover tries again by itself. If it stays so, check that the endpoint is the writer's."},
 	{LeaseHeld, "another process runs this migration",
 		"Its heartbeat is fresh. Two runners of one migration would hinder each other.",
-		"Use that one, or stop it: this one can start 3 s after its last heartbeat.."},
+		"Use that one, or stop it and start this one again. One that is cut off is replaced 3 s after its last heartbeat."},
 	{LeaseLost, "another process has taken this migration over",
 		"This process was silent for longer than its lease, or was thought dead. Nothing that it still sends can change the target.",
 		"Nothing needs to be done: the other process goes on. Find out why this one was silent (stopped, no network, no CPU)."},
