@@ -265,7 +265,8 @@ func (t *term) end() {
 	}
 }
 
-// work runs the stream and serves requests, until ctx ends, a helm is lost, or the stream is done.
+// work runs the stream and serves requests, until ctx ends, a helm is lost, or the stream is done. A way back that a
+// person must mend ends no term: the writer needs nobody, but whoever would finish, and the gates on the bus, do.
 func (t *term) work(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -279,8 +280,13 @@ func (t *term) work(ctx context.Context) error {
 		t.mu.Unlock()
 	}
 	t.start(ctx)
+	var over <-chan struct{} // the way back that has stopped for good
 	for {
 		s := t.running()
+		ended := s.done
+		if ended == over {
+			ended = nil
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -288,11 +294,15 @@ func (t *term) work(ctx context.Context) error {
 			return fmt.Errorf("%w: the source's helm is lost", errAgain)
 		case <-t.helms[helm.Target].Gone():
 			return fmt.Errorf("%w: the target's helm is lost", errAgain)
-		case <-s.done:
-			if s.err == nil && s.cut {
+		case <-ended:
+			switch {
+			case s.err == nil && s.cut:
 				return errAgain
+			case s.err == nil || !t.passed || ctx.Err() != nil || passes(s.err):
+				return s.err
 			}
-			return s.err
+			over = s.done
+			t.log.Error().Err(s.err).Msg("the way back has stopped; the writer goes on. Mend it and start run again, or finish")
 		case q := <-t.c.requests:
 			if err := t.answer(ctx, q); err != nil {
 				return err
@@ -345,6 +355,18 @@ func (t *term) start(ctx context.Context) {
 func (s *stream) stop() {
 	s.cancel()
 	<-s.done
+}
+
+// over is why the stream has ended by itself; nil while it runs, or where it was meant to end.
+func (s *stream) over() error {
+	select {
+	case <-s.done:
+		if !s.cut {
+			return s.err
+		}
+	default:
+	}
+	return nil
 }
 
 // streamOptions are of the stream that comes from a side.

@@ -466,6 +466,36 @@ func TestWhatPassesTheFenceIsRefusedByPreflight(t *testing.T) {
 	c.make(Cutover, Committed)
 }
 
+// A way back that a person must mend is no reason to leave: the writer goes on, its gates have their bus, a rollback is
+// refused, and whoever asks can finish.
+func TestAWayBackThatStopsEndsNoTerm(t *testing.T) {
+	s := newSchool(t, sandbox.MySQL)
+	c := s.open()
+	c.ready()
+	c.make(Cutover, Committed)
+	g := s.application(c, "one")
+	s.write(g, 1)
+	s.src.Exec(t, "DELETE FROM "+s.name+".notes", "INSERT INTO "+s.name+".notes VALUES (77, 'of somebody else')")
+	s.dst.Exec(t, "INSERT INTO "+s.name+".notes VALUES (77, 'of the writer')")
+	s.within(20*time.Second, "the way back stops", func() error {
+		if says := c.Status().Rollback; !strings.Contains(says, "CO-") {
+			return fmt.Errorf("status says %s", says)
+		}
+		return nil
+	})
+	s.write(g, 1)
+	r, err := c.Attempt(t.Context(), Request{Kind: Rollback, Wait: time.Second})
+	if err != nil || r.Outcome != Refused || !strings.Contains(strings.Join(r.Reasons, "; "), "the stream has stopped: CO-") {
+		t.Errorf("a rollback then: %v %+v", err, r)
+	}
+	s.write(g, 1)
+	if err := c.Finish(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	<-c.done
+	s.oneWriter(helm.Target)
+}
+
 // The role has passed, and the way back is ended: no run goes on, and the source stays fenced.
 func TestFinishEndsTheWayBack(t *testing.T) {
 	s := newSchool(t, sandbox.MySQL)

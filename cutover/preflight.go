@@ -43,6 +43,9 @@ func (a *attempt) preflight(ctx context.Context) error {
 	}
 	deadline := time.Now().Add(a.request.Wait)
 	for {
+		if err := a.running().over(); err != nil {
+			a.record.reason("the stream has stopped: %v", err)
+		}
 		passing := a.passing(ctx)
 		if len(passing) == 0 {
 			break
