@@ -5,6 +5,7 @@ import (
 
 	"changeover/cdc/schema"
 	"changeover/internal/accounts"
+	"changeover/internal/config"
 	"changeover/internal/fault"
 )
 
@@ -12,6 +13,7 @@ func targetChecks() []Check {
 	return []Check{
 		{"the target is a writer", NeedsTarget, targetReadOnly},
 		{"the target is empty", NeedsTarget, targetEmpty},
+		{"the target is nobody's writer", NeedsTarget, targetShared},
 		{"the target's binlog", NeedsTarget, targetBinlog},
 		{"LOAD DATA LOCAL", NeedsTarget, localInfile},
 		{"packets", NeedsBoth, packets},
@@ -53,6 +55,18 @@ func targetEmpty(f *Facts) []Finding {
 		}
 	}
 	return findings
+}
+
+// targetShared: a fence for the whole server would stop the application that writes to it.
+func targetShared(f *Facts) []Finding {
+	if f.Waiting == nil || len(f.Waiting.Writer) == 0 {
+		return nil
+	}
+	severity, then := Decide, "it is fenced by its accounts, and one that both applications use is locked for both"
+	if f.Config.Cutover.Fence == config.FenceReadOnly {
+		severity, then = Block, "cutover.fence is read_only, which would stop its application too"
+	}
+	return one(fault.FenceShared, severity, Target, "the target is the writer of migration %s: %s", list(f.Waiting.Writer), then)
 }
 
 // targetBinlog: the applier reads committed rows only, which InnoDB refuses with STATEMENT; and the

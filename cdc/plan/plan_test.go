@@ -284,6 +284,22 @@ func TestMySQL(t *testing.T) {
 		}
 	})
 
+	t.Run("the target is the writer of another migration", func(t *testing.T) {
+		b.target.Exec(t, "CREATE DATABASE _changeover", "CREATE TABLE _changeover.route (migration VARCHAR(64) PRIMARY KEY, side VARCHAR(8), writer VARCHAR(8))",
+			"INSERT INTO _changeover.route VALUES ('shop', 'target', 'target'), ('back', 'target', 'source'), ('school', 'target', 'target')")
+		defer b.target.Exec(t, "DROP DATABASE _changeover")
+		c := b.config(t, "school")
+		report := run(t, c)
+		if i := slices.IndexFunc(report.Findings, func(f plan.Finding) bool { return f.Code == fault.FenceShared }); report.Blocked() || i < 0 ||
+			!strings.Contains(report.Findings[i].Detail, "the writer of migration shop:") {
+			t.Errorf("%+v", report.Findings)
+		}
+		c.Cutover.Fence = config.FenceReadOnly
+		if report := run(t, c); !report.Blocked() || !has(report, fault.FenceShared) {
+			t.Errorf("with a fence for the whole server: %+v", report.Findings)
+		}
+	})
+
 	t.Run("source and target are one", func(t *testing.T) {
 		c := b.config(t, "school")
 		c.Target = c.Source

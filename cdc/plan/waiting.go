@@ -12,6 +12,7 @@ import (
 type Waiting struct {
 	Tables map[string]int64 // tables and views in each of the databases
 	Resume bool             // `_changeover` knows this migration: what is there is our own
+	Writer []string         // other migrations whose writer this server is
 }
 
 func readWaiting(ctx context.Context, q *sql.Conn, cfg *config.Config) (*Waiting, error) {
@@ -26,20 +27,40 @@ func readWaiting(ctx context.Context, q *sql.Conn, cfg *config.Config) (*Waiting
 	for _, r := range tables {
 		w.Tables[r["db"]] = r.int("n")
 	}
-	w.Resume, err = resumes(ctx, q, cfg.Migration)
+	if w.Resume, err = resumes(ctx, q, cfg.Migration); err != nil {
+		return nil, err
+	}
+	w.Writer, err = writerOf(ctx, q, cfg.Migration)
 	return w, err
+}
+
+// writerOf lists the other migrations of which the target is the writer by its own route row.
+func writerOf(ctx context.Context, q *sql.Conn, migration string) (others []string, err error) {
+	rows, err := records(ctx, q, "SELECT migration FROM `_changeover`.`route` WHERE side = writer AND migration <> ? ORDER BY migration", migration)
+	if unseen(err) {
+		return nil, nil
+	}
+	for _, r := range rows {
+		others = append(others, r["migration"])
+	}
+	return others, err
+}
+
+// unseen tells whether `_changeover` has nothing to show: it, or the table, is not there, or may not be read, of
+// which the rule on privileges tells.
+func unseen(err error) bool {
+	switch errNumber(err) {
+	case 1049, 1146, 1142, 1044:
+		return true
+	}
+	return false
 }
 
 // resumes tells whether the target has state of this migration.
 func resumes(ctx context.Context, q *sql.Conn, migration string) (bool, error) {
 	var one int
 	err := q.QueryRowContext(ctx, "SELECT 1 FROM `_changeover`.`migration` WHERE migration = ?", migration).Scan(&one)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return false, nil
-	case errNumber(err) == 1049 || errNumber(err) == 1146: // no such database or table: nothing was begun
-		return false, nil
-	case errNumber(err) == 1142 || errNumber(err) == 1044: // the privileges' rule says so
+	if errors.Is(err, sql.ErrNoRows) || unseen(err) {
 		return false, nil
 	}
 	return err == nil, err
