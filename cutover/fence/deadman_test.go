@@ -21,6 +21,7 @@ var deadManCases = []testCase{
 	}},
 	{name: "where no event could lift the fence the scheduler is stopped", run: withoutDeadMan},
 	{name: "an event that is made after the fence was planned is stopped with the scheduler", on: []string{"TestOnMySQL", "TestOnMariaDB"}, run: eventMadeMeanwhile},
+	{name: "an event that can't be stopped in time is stopped with the scheduler", on: []string{"TestOnMySQL"}, run: eventBlocked},
 }
 
 func asksForDeadMan(o *fence.Options) { o.DeadMan = true }
@@ -98,14 +99,39 @@ func withoutDeadMan(t *testing.T, b *bench) {
 	}
 }
 
-// eventMadeMeanwhile: what can't be disabled one by one is stopped with the scheduler, for good too, and put
-// back.
 func eventMadeMeanwhile(t *testing.T, b *bench) {
+	schedulerStops(t, b, "school.late", func() func() {
+		b.Exec(t, "CREATE DEFINER = app@`%` EVENT school.late ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 03:00:00' DO DO 1")
+		t.Cleanup(func() { b.Exec(t, "DROP EVENT school.late") })
+		return func() {}
+	})
+}
+
+// eventBlocked: a backup holds up all definitions, so no event can be disabled. SET is no definition.
+func eventBlocked(t *testing.T, b *bench) {
+	schedulerStops(t, b, "CO-2010", func() func() {
+		backup, err := b.root.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, backup, "LOCK INSTANCE FOR BACKUP")
+		return func() {
+			must(t, backup, "UNLOCK INSTANCE")
+			if err := backup.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// schedulerStops: what can't be disabled one by one, since something happened after the fence was planned, is stopped
+// with the scheduler, for good too, and put back.
+func schedulerStops(t *testing.T, b *bench, says string, happens func() (over func())) {
+	t.Helper()
 	b.furnish(t)
 	s := b.helm(t)
 	p := b.survey(t, s, asksForDeadMan)
-	b.Exec(t, "CREATE DEFINER = app@`%` EVENT school.late ON SCHEDULE EVERY 1 DAY STARTS '2035-01-01 03:00:00' DO DO 1")
-	t.Cleanup(func() { b.Exec(t, "DROP EVENT school.late") })
+	over := happens()
 	found := b.snapshot(t)
 	lift(t, p, s)
 	for _, act := range []func(context.Context, fence.Server) error{p.Raise, p.Settle, p.Keep} {
@@ -113,12 +139,13 @@ func eventMadeMeanwhile(t *testing.T, b *bench) {
 			t.Fatal(err)
 		}
 	}
-	if b.count(t, "SELECT @@GLOBAL.event_scheduler = 'ON'") != 0 || !strings.Contains(p.Alone, "school.late") {
+	if b.count(t, "SELECT @@GLOBAL.event_scheduler = 'ON'") != 0 || !strings.Contains(p.Alone, says) {
 		t.Errorf("an event runs behind the fence: %q", p.Alone)
 	}
 	if !b.mariadb() && b.count(t, "SELECT COUNT(*) FROM performance_schema.persisted_variables WHERE VARIABLE_NAME = 'event_scheduler' AND VARIABLE_VALUE = 'OFF'") != 1 {
 		t.Error("a restart would start the scheduler")
 	}
+	over()
 	if err := readBack(t, p).Lift(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
