@@ -128,17 +128,17 @@ func passingAccountsUnlocked(t *testing.T, b *bench) {
 func passingProcedure(t *testing.T, b *bench) {
 	b.Exec(t, "CREATE DEFINER = root@localhost PROCEDURE school.close_year() SQL SECURITY DEFINER UPDATE school.pupil SET name = 'procedure' WHERE id = 1",
 		"CREATE DEFINER = root@localhost PROCEDURE school.invoker() SQL SECURITY INVOKER UPDATE school.pupil SET name = 'invoker' WHERE id = 1",
-		"CREATE DEFINER = root@localhost FUNCTION school.grade(i INT) RETURNS INT DETERMINISTIC NO SQL RETURN i + 1",
+		"CREATE DEFINER = root@localhost FUNCTION school.mark(i INT) RETURNS INT DETERMINISTIC MODIFIES SQL DATA SQL SECURITY DEFINER BEGIN UPDATE school.pupil SET name = 'function' WHERE id = i; RETURN i; END",
 		"CREATE DEFINER = app@`%` PROCEDURE school.plain() SQL SECURITY DEFINER UPDATE school.pupil SET name = 'plain' WHERE id = 1")
 	t.Cleanup(func() {
-		b.Exec(t, "DROP PROCEDURE school.close_year", "DROP PROCEDURE school.invoker", "DROP FUNCTION school.grade", "DROP PROCEDURE school.plain")
+		b.Exec(t, "DROP PROCEDURE school.close_year", "DROP PROCEDURE school.invoker", "DROP FUNCTION school.mark", "DROP PROCEDURE school.plain")
 	})
 	s := b.helm(t)
 	problems := b.passers(t, s.Helm)
 	if found := about(problems, "school.close_year"); len(found) != 1 || !found[0].Blocks || found[0].Code != fault.FenceRoutine {
 		t.Errorf("a procedure of root: %v", problems)
 	}
-	for _, name := range []string{"school.invoker", "school.grade", "school.plain"} {
+	for _, name := range []string{"school.invoker", "school.mark", "school.plain"} {
 		if found := about(problems, name); len(found) > 0 {
 			t.Errorf("false alarm: %v", found)
 		}
@@ -148,7 +148,7 @@ func passingProcedure(t *testing.T, b *bench) {
 	app := b.app(t)
 	raise(t, p, s)
 	must(t, app, "CALL close_year()") // it does write
-	for _, call := range []string{"CALL invoker()", "CALL plain()"} {
+	for _, call := range []string{"CALL invoker()", "CALL plain()", "DO mark(1)", "SET @name = mark(1)"} {
 		if err := exec(t, app, call); !fence.Refused(err) {
 			t.Errorf("%s behind the fence: %v", call, err)
 		}
