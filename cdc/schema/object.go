@@ -15,6 +15,11 @@ func ReadObjects(ctx context.Context, db *sql.DB, databases []string, filter Fil
 	})
 }
 
+// ReadSession is a connection of its own on which definitions are read as Read does; end closes it for good.
+func ReadSession(ctx context.Context, db *sql.DB) (conn *sql.Conn, end func(), err error) {
+	return session(ctx, db, readSession())
+}
+
 // ReadObject reads the text of one object, and the circumstances in which it has its meaning, on a
 // session of the caller's. That has an sql_mode without ANSI_QUOTES and the like, and
 // character_set_results = NULL, as texts are in charsets of their own.

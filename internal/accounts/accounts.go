@@ -19,7 +19,10 @@ type Account struct {
 	User, Host string
 	Locked     bool
 	// Role: nobody logs in with it. On MySQL that is a locked account which somebody may take as a role.
-	Role bool
+	Role   bool
+	Plugin string // by which it logs in, the first of several
+	// NoPassword: it logs in by an empty password.
+	NoPassword bool
 
 	global map[string]bool // what it holds on *.* by itself
 }
@@ -56,13 +59,20 @@ func (s *Set) All() []*Account { return s.all }
 // Account is the one of that name, user@host; nil if there is none. A role of MariaDB has no host.
 func (s *Set) Account(name string) *Account { return s.by[name] }
 
+// byPassword are the plugins to which an empty secret is an empty password. To the others, such as sockets,
+// it says nothing.
+var byPassword = []string{"mysql_native_password", "caching_sha2_password", "sha256_password", "mysql_old_password"}
+
 // List reads the accounts of a server, without what they may do. It takes SELECT on mysql.
 func List(ctx context.Context, q server.Queryer, flavor server.Flavor) ([]*Account, error) {
-	query := "SELECT User AS user, Host AS host, account_locked = 'Y' AS locked, 0 AS role FROM mysql.user"
+	query := `
+		SELECT User AS user, Host AS host, account_locked = 'Y' AS locked, 0 AS role, plugin, COALESCE(authentication_string, '') = '' AS bare
+		FROM mysql.user`
 	if flavor == server.MariaDB {
 		query = `
 			SELECT User AS user, Host AS host, COALESCE(JSON_VALUE(Priv, '$.account_locked') IN ('true', '1'), 0) AS locked,
-				COALESCE(JSON_VALUE(Priv, '$.is_role') IN ('true', '1'), 0) AS role
+				COALESCE(JSON_VALUE(Priv, '$.is_role') IN ('true', '1'), 0) AS role,
+				JSON_VALUE(Priv, '$.plugin') AS plugin, COALESCE(JSON_VALUE(Priv, '$.authentication_string'), '') = '' AS bare
 			FROM mysql.global_priv`
 	}
 	rows, err := ask(ctx, q, query)
@@ -71,7 +81,8 @@ func List(ctx context.Context, q server.Queryer, flavor server.Flavor) ([]*Accou
 	}
 	all := make([]*Account, 0, len(rows))
 	for _, r := range rows {
-		all = append(all, &Account{User: r[0], Host: r[1], Locked: r[2] == "1", Role: r[3] == "1", global: map[string]bool{}})
+		all = append(all, &Account{User: r[0], Host: r[1], Locked: r[2] == "1", Role: r[3] == "1", Plugin: r[4],
+			NoPassword: r[5] == "1" && slices.Contains(byPassword, r[4]), global: map[string]bool{}})
 	}
 	slices.SortFunc(all, func(a, b *Account) int { return strings.Compare(a.String(), b.String()) })
 	return all, nil

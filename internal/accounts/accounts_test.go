@@ -169,3 +169,20 @@ func TestAnAccountThatIsARoleTooIsAnAccount(t *testing.T) {
 		t.Error("an account that may log in is no mere role")
 	}
 }
+
+func TestHowAnAccountLogsIn(t *testing.T) {
+	plugins := map[sandbox.Flavor]string{sandbox.MySQL: "caching_sha2_password", sandbox.MariaDB: "mysql_native_password"}
+	for _, s := range []*sandboxtest.Server{sandboxtest.MySQLSource(t), sandboxtest.MariaDBSource(t)} {
+		s.Exec(t, "CREATE USER open_door", "CREATE USER shut_door IDENTIFIED BY 'Some-Pass-1'", "CREATE ROLE some_role")
+		t.Cleanup(func() { s.Exec(t, "DROP USER open_door, shut_door", "DROP ROLE some_role") })
+		set := read(t, s)
+		for name, bare := range map[string]bool{"open_door@%": true, "shut_door@%": false} {
+			if a := set.Account(name); a == nil || a.Plugin != plugins[s.Flavor] || a.NoPassword != bare {
+				t.Errorf("%s: %s: %+v", s.Flavor, name, a)
+			}
+		}
+		if a := set.Account("some_role@"); s.Flavor == sandbox.MariaDB && (a == nil || a.Plugin != "" || a.NoPassword) {
+			t.Errorf("a role: %+v", a)
+		}
+	}
+}

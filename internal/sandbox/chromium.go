@@ -11,7 +11,7 @@ import (
 
 // chromiumSet has a browser without a window, and fonts for every script that a page may show:
 // WenQuanYi has Chinese, Japanese and Korean in 5 MB, where Noto's take 90.
-var chromiumSet = packageSet{"chromium", "bookworm", []string{"chromium-headless-shell",
+var chromiumSet = packageSet{name: "chromium", suite: "bookworm", packages: []string{"chromium-headless-shell",
 	"fonts-noto-core", "fonts-noto-color-emoji", "fonts-wqy-microhei"}}
 
 // chromiumFlags are what the unpacked browser needs to run at all. Its sandbox wants either a

@@ -47,6 +47,7 @@ var toolSets = map[string]struct {
 	"mysqldump":         {mysqlSet, "usr/bin/mysqldump"},
 	"mysqlbinlog":       {mysqlSet, "usr/bin/mysqlbinlog"},
 	"mariadb":           {mariadbSet, "usr/bin/mariadb"},
+	"mariadb-dump":      {dumpSet, "usr/bin/mariadb-dump"}, // newer than the server: dumps change
 	"sysbench":          {loadSet, "usr/bin/sysbench"},
 	"mydumper":          {loadSet, "usr/bin/mydumper"},
 	"myloader":          {loadSet, "usr/bin/myloader"},
@@ -61,7 +62,7 @@ var toolSets = map[string]struct {
 }
 
 // FindTool returns a tool that tests and the demo use beside the servers: mysql, mysqldump,
-// mysqlbinlog, mariadb, sysbench, mydumper, myloader, pt-online-schema-change and others of
+// mysqlbinlog, mariadb, mariadb-dump, sysbench, mydumper, myloader, pt-online-schema-change and others of
 // percona-toolkit, haproxy, spin, and chromium. The first call may download; progress hears of it.
 func FindTool(ctx context.Context, name string, progress Progress) (Tool, error) {
 	where, ok := toolSets[name]

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,23 +26,25 @@ type packageSet struct {
 	name     string
 	suite    string
 	packages []string
+	files    []string // patterns of the only files that are wanted, as path.Match has them; none: all, and what the packages depend on
 }
 
 // The suites are those whose builds were seen to work together: Debian has MySQL only in sid.
 // sid moves on; whatever version it has when the set is first unpacked is kept.
 var (
-	mysqlSet   = packageSet{"mysql", "sid", []string{"mysql-server-core", "mysql-client-core"}}
-	mariadbSet = packageSet{"mariadb", "bookworm", []string{"mariadb-server-core", "mariadb-client-core"}}
-	loadSet    = packageSet{"load", "sid", []string{"sysbench", "mydumper"}}
-	perlSet    = packageSet{"percona-toolkit", "sid", []string{"percona-toolkit"}}
-	haproxySet = packageSet{"haproxy", "bookworm", []string{"haproxy"}}
-	spinSet    = packageSet{"spin", "bookworm", []string{"spin"}}
+	mysqlSet   = packageSet{name: "mysql", suite: "sid", packages: []string{"mysql-server-core", "mysql-client-core"}}
+	mariadbSet = packageSet{name: "mariadb", suite: "bookworm", packages: []string{"mariadb-server-core", "mariadb-client-core"}}
+	dumpSet    = packageSet{name: "mariadb-client", suite: "sid", packages: []string{"mariadb-client"}}
+	loadSet    = packageSet{name: "load", suite: "sid", packages: []string{"sysbench", "mydumper"}}
+	perlSet    = packageSet{name: "percona-toolkit", suite: "sid", packages: []string{"percona-toolkit"}}
+	haproxySet = packageSet{name: "haproxy", suite: "bookworm", packages: []string{"haproxy"}}
+	spinSet    = packageSet{name: "spin", suite: "bookworm", packages: []string{"spin"}}
 )
 
 // key names the unpacked root. It changes with the package list, so that an old cache is not
 // mistaken for a complete one.
 func (s packageSet) key() string {
-	sum := sha256.Sum256([]byte(strings.Join(s.packages, " ")))
+	sum := sha256.Sum256([]byte(strings.Join(slices.Concat(s.packages, s.files), " ")))
 	return fmt.Sprintf("%s-%s-%s-%s", s.suite, s.name, runtime.GOARCH, hex.EncodeToString(sum[:4]))
 }
 
@@ -121,7 +124,7 @@ func (a *apt) run(ctx context.Context) error {
 	if _, err := a.get(ctx, "update", "-qq"); err != nil {
 		return err
 	}
-	uris, err := a.get(ctx, a.install("--print-uris", "-qq")...)
+	uris, err := a.get(ctx, a.fetch("--print-uris", "-qq")...)
 	if err != nil {
 		return err
 	}
@@ -193,8 +196,14 @@ func (a *apt) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (a *apt) install(flags ...string) []string {
-	return append(append([]string{"install", "--no-install-recommends"}, flags...), a.set.packages...)
+// fetch are the arguments that get the packages into the folder where apt-get runs: alone if only files of
+// them are wanted, else with all that they need.
+func (a *apt) fetch(flags ...string) []string {
+	verb := []string{"install", "--no-install-recommends", "-d"}
+	if len(a.set.files) > 0 {
+		verb = []string{"download"}
+	}
+	return slices.Concat(verb, flags, a.set.packages)
 }
 
 func (a *apt) get(ctx context.Context, args ...string) (string, error) {
@@ -215,7 +224,8 @@ func (a *apt) download(ctx context.Context, step Step) error {
 		return err
 	}
 	defer r.Close()
-	cmd := a.command(ctx, a.install("-d", "-qq", "-o", "APT::Status-Fd=3")...)
+	cmd := a.command(ctx, a.fetch("-qq", "-o", "APT::Status-Fd=3")...)
+	cmd.Dir = a.path("cache/archives")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	cmd.ExtraFiles = []*os.File{w}
@@ -236,7 +246,7 @@ func (a *apt) download(ctx context.Context, step Step) error {
 		a.progress.tell(step)
 	}
 	if err := cmd.Wait(); err != nil {
-		return fmt.Errorf("apt-get install -d: %w: %s", err, lastLines(errs.String(), 5))
+		return fmt.Errorf("apt-get %s: %w: %s", cmd.Args[3], err, lastLines(errs.String(), 5))
 	}
 	return nil
 }
@@ -251,9 +261,8 @@ func (a *apt) extract(ctx context.Context, step Step) error {
 	}
 	step.Doing, step.Packages, step.PackagesTotal, step.Bytes = "unpacking", 0, len(debs), 0
 	for _, deb := range debs {
-		out, err := exec.CommandContext(ctx, "dpkg-deb", "-x", deb, a.path("root")).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("dpkg-deb -x %s: %w: %s", filepath.Base(deb), err, out)
+		if err := a.extractOne(ctx, deb); err != nil {
+			return err
 		}
 		step.Packages++
 		if info, err := os.Stat(deb); err == nil {
@@ -261,10 +270,24 @@ func (a *apt) extract(ctx context.Context, step Step) error {
 		}
 		a.progress.tell(step)
 	}
+	if len(a.set.files) > 0 {
+		return a.haveAll()
+	}
 	for _, unused := range []string{"doc", "man", "locale", "info"} {
 		if err := os.RemoveAll(a.path("root/usr/share", unused)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (a *apt) extractOne(ctx context.Context, deb string) error {
+	if len(a.set.files) > 0 {
+		return a.pick(ctx, deb)
+	}
+	out, err := exec.CommandContext(ctx, "dpkg-deb", "-x", deb, a.path("root")).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("dpkg-deb -x %s: %w: %s", filepath.Base(deb), err, out)
 	}
 	return nil
 }

@@ -140,9 +140,10 @@ func (c *cursor) attribute(col *Column) {
 	case c.take("SERIAL", "DEFAULT", "VALUE"):
 		col.Null, col.Auto, col.Unique, col.Rest = NotNull, true, true, append(col.Rest, at)
 	case c.sees("REFERENCES"):
-		var k Key
+		k := Key{Kind: Foreign, Parts: []Part{{Column: col.Name}}}
 		c.references(&k)
-		col.References = Range{at, c.i}
+		k.At = Range{at, c.i}
+		col.References, col.Parent = k.At, &k
 	case c.sees("CHECK"):
 		col.Checks = append(col.Checks, c.check(at, ""))
 	case c.take("CONSTRAINT"):

@@ -4,7 +4,10 @@
 // concurrent use once Read has returned.
 package ddl
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Dialect is whose SQL a text is, as far as it matters to the reader: MariaDB executes /*M! … */, MySQL
 // does not.
@@ -71,6 +74,11 @@ type File struct {
 	Name  string // as findings name it: relative to where check was started, with slashes
 	Text  string
 	lines []int
+	ascii bool // a byte is a character
+
+	noted              sync.Once // comments and commands are there
+	comments, commands []Comment
+	torn               int
 }
 
 // Kind is what a statement is.
@@ -143,6 +151,7 @@ type Table struct {
 	Like                    bool    // CREATE TABLE … LIKE
 	Select                  bool    // CREATE TABLE … SELECT
 	Periods                 []Range // MariaDB: PERIOD FOR …
+	Odd                     []int   // tokens where a definition should begin, and none does
 }
 
 // Range are tokens of a statement, from From to To-1.
@@ -171,8 +180,9 @@ type Column struct {
 	Invisible bool
 	SRID      Range
 	Comment   string
-	// References is an inline REFERENCES …, which MySQL passes over in silence.
+	// References is an inline REFERENCES …, which MySQL passes over in silence before 9.0.
 	References Range
+	Parent     *Key    // what References says; nil if there is none
 	Checks     []Check // inline
 	// Rest are the indexes of words that the reader knows no meaning of, or that only one dialect has:
 	// COMPRESSED, REF_SYSTEM_ID, COLUMN_FORMAT, STORAGE, SERIAL, WITHOUT SYSTEM VERSIONING, …

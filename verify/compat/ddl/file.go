@@ -21,7 +21,7 @@ func NewFile(name, text string) *File {
 			lines = append(lines, i+1)
 		}
 	}
-	return &File{Name: name, Text: text, lines: lines}
+	return &File{Name: name, Text: text, lines: lines, ascii: !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })}
 }
 
 // At is the place of a byte: the line and the character in it, both from 1 on. \n, \r\n and a lone \r end
@@ -32,10 +32,13 @@ func (f *File) At(offset int) (line, column int) {
 	if i < 0 {
 		return 1, 1
 	}
+	if f.ascii { // a dump may be one line
+		return i + 1, offset - f.lines[i] + 1
+	}
 	return i + 1, utf8.RuneCountInString(f.Text[f.lines[i]:offset]) + 1
 }
 
-// Comment is a comment that is not executed, with what marks it: "-- why", "# why", "/* why */".
+// Comment is a comment that is not executed, with what marks it: "-- why", "# why", "/* why */"; or a command.
 type Comment struct {
 	Text       string
 	Start, End int // its bytes; the end of the line is not among them
@@ -43,10 +46,32 @@ type Comment struct {
 
 // Comments are the comments of the text in their order.
 func (f *File) Comments() []Comment {
+	f.noted.Do(f.note)
+	return f.comments
+}
+
+// Commands are what in the text is for the client, in its order; a server that is sent it answers with 1064:
+// DELIMITER and SOURCE lines, \g, \G, lines that begin with \. and the like, and a backslash at the end of a line.
+func (f *File) Commands() []Comment {
+	f.noted.Do(f.note)
+	return f.commands
+}
+
+func (f *File) note() {
 	s := splitter{lexer: newLexer(f.Text, false)}
 	s.lexer.keep = true
 	s.run()
-	return s.lexer.comments
+	f.comments, f.commands, f.torn = s.lexer.comments, s.lexer.commands, s.lexer.torn
+	if f.torn < 0 && len(s.lexer.gates) > 0 {
+		f.torn = s.lexer.gated
+	}
+}
+
+// Torn is the byte at which a quote, or a comment, begins that nothing closes: whatever follows is lost. It is -1 if
+// there is none.
+func (f *File) Torn() int {
+	f.noted.Do(f.note)
+	return f.torn
 }
 
 // Between is the text of some tokens and of what stands between them; empty if there are none.

@@ -1,6 +1,7 @@
 package ddl
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,7 @@ const (
 	aToken found = iota
 	aDelimiter
 	aDelimiterLine // DELIMITER x behind a statement that had not ended
+	aCommand       // a line that is the client's, where a statement may begin: its word
 	theEnd
 )
 
@@ -26,16 +28,20 @@ type lexer struct {
 	// fresh is kept by who reads the tokens: the statement has none yet, so DELIMITER is the client's word.
 	fresh bool
 	// opened is where the executable comment begins that the next token is the first of, -1 if it is not.
-	// began and end are of the last token, with the beginning and the end of such a comment around it.
-	opened, began, end int
-	last               Token
-	dotted             bool // last is the dot behind a name
-	keep               bool // comments are asked for
-	comments           []Comment
+	// began and end are of the last token, with the beginning and the end of such a comment around it; before is
+	// the end of the one before.
+	opened, began, end, before int
+	last                       Token
+	dotted                     bool // last is the dot behind a name
+	keep                       bool // comments and commands are asked for
+	comments, commands         []Comment
+	// torn is where a quote, or a comment, begins that nothing closes; -1 if there is none. gated is where the last
+	// executable comment begins that is in no other.
+	torn, gated int
 }
 
 func newLexer(text string, quotes bool) *lexer {
-	l := &lexer{text: text, quotes: quotes, delimiter: ";", fresh: true, opened: -1}
+	l := &lexer{text: text, quotes: quotes, delimiter: ";", fresh: true, opened: -1, torn: -1}
 	if strings.HasPrefix(text, byteOrderMark) {
 		l.at = len(byteOrderMark)
 	}
@@ -78,22 +84,33 @@ func (l *lexer) next() (Token, found) {
 			l.comment()
 		case c == '#', c == '-' && l.dashes():
 			l.line()
-		case (c == 'd' || c == 'D') && l.delimiterLine():
+		case (c == 'd' || c == 'D') && l.delimiterLine(len("delimiter")):
 			if !l.fresh {
 				return Token{}, aDelimiterLine
+			}
+		case l.fresh && (c == 's' || c == 'S') && l.sourceLine():
+			return l.command(len("source")), aCommand
+		case c == '\\':
+			if t, what := l.backslash(); what != theEnd {
+				return t, what
 			}
 		default:
 			kind, start := l.measure()
 			t := l.token(kind, start, l.at)
-			l.dotted = t.Text == "." && l.afterName(start)
-			l.last, l.began, l.end = t, t.Start, t.End
-			if l.opened >= 0 {
-				l.began, l.opened = l.opened, -1
-			}
+			l.take(t)
 			return t, aToken
 		}
 	}
 	return Token{}, theEnd
+}
+
+// take makes a token the last one.
+func (l *lexer) take(t Token) {
+	l.dotted = t.Text == "." && l.afterName(t.Start)
+	l.before, l.last, l.began, l.end = l.end, t, t.Start, t.End
+	if l.opened >= 0 {
+		l.began, l.opened = l.opened, -1
+	}
 }
 
 func (l *lexer) token(kind TokenKind, start, end int) Token {
@@ -146,7 +163,7 @@ func (l *lexer) comment() {
 		if l.peek(mark+digits) != '\\' {
 			version, _ := strconv.Atoi(l.text[l.at+mark : l.at+mark+digits])
 			if len(l.gates) == 0 {
-				l.opened = l.at
+				l.opened, l.gated = l.at, l.at
 			}
 			l.gates = append(l.gates, &Gate{MariaDB: mark == 4, Version: version})
 			l.at += mark + digits
@@ -157,7 +174,7 @@ func (l *lexer) comment() {
 	if n := strings.Index(l.text[l.at+2:], "*/"); n >= 0 {
 		l.at += n + 4
 	} else {
-		l.at = len(l.text)
+		l.at, l.torn = len(l.text), start
 	}
 	l.note(start)
 }
@@ -185,27 +202,40 @@ func (l *lexer) lineEnd() int {
 	return len(l.text)
 }
 
+// back has the text read again from a byte outside of comments on.
+func (l *lexer) back(at int) {
+	l.at, l.gates, l.opened, l.torn, l.dotted, l.last = at, nil, -1, -1, false, Token{}
+	again := func(c Comment) bool { return c.Start >= at }
+	l.comments, l.commands = slices.DeleteFunc(l.comments, again), slices.DeleteFunc(l.commands, again)
+}
+
+func (l *lexer) noteCommand(start int) {
+	if l.keep {
+		l.commands = append(l.commands, Comment{Text: l.text[start:l.at], Start: start, End: l.at})
+	}
+}
+
 func (l *lexer) note(start int) {
 	if l.keep {
 		l.comments = append(l.comments, Comment{Text: l.text[start:l.at], Start: start, End: l.at})
 	}
 }
 
-// delimiterLine takes a line of the client that sets the delimiter. Where a statement has not ended, a name
-// may well be "delimiter": there the line must have nothing but the word, from its beginning, and signs.
-func (l *lexer) delimiterLine() bool {
-	const word = "delimiter"
-	rest := l.text[l.at:]
-	if len(rest) <= len(word) || !blank(rest[len(word)]) || !strings.EqualFold(rest[:len(word)], word) {
+// delimiterLine takes a line of the client that sets the delimiter, by a word of n bytes. Where a statement has
+// not ended, a name may well be "delimiter": there the line must have nothing but the word, from its beginning,
+// and signs.
+func (l *lexer) delimiterLine(n int) bool {
+	start, rest := l.at, l.text[l.at:]
+	if len(rest) <= n || !blank(rest[n]) || !strings.EqualFold(rest[:n], "delimiter") && rest[:n] != `\d` {
+		return false
+	}
+	if !l.fresh && l.at > 0 && l.text[l.at-1] != '\n' && l.text[l.at-1] != '\r' {
 		return false
 	}
 	end := l.lineEnd()
-	arguments := strings.Fields(l.text[min(l.at+len(word), end):end])
-	if !l.fresh {
-		begins := l.at == 0 || l.text[l.at-1] == '\n' || l.text[l.at-1] == '\r'
-		if !begins || len(arguments) != 1 || strings.Trim(arguments[0], "$/;|&^~!%") != "" {
-			return false
-		}
+	arguments := strings.Fields(l.text[min(l.at+n, end):end])
+	if !l.fresh && (len(arguments) != 1 || strings.Trim(arguments[0], "$/;|&^~!%") != "") {
+		return false
 	}
 	if len(arguments) > 0 {
 		d := arguments[0]
@@ -215,7 +245,52 @@ func (l *lexer) delimiterLine() bool {
 		l.delimiter = d
 	}
 	l.at = end
+	l.noteCommand(start)
 	return true
+}
+
+// sourceLine tells whether a line begins here that has the client read another file. No statement begins so.
+func (l *lexer) sourceLine() bool {
+	const word = "source"
+	rest := l.text[l.at:]
+	return len(rest) > len(word) && strings.EqualFold(rest[:len(word)], word) && blank(rest[len(word)]) &&
+		strings.TrimSpace(l.text[min(l.at+len(word), l.lineEnd()):l.lineEnd()]) != ""
+}
+
+// command takes a line of the client, whose word has n bytes. Its delimiter, if it has one, is left.
+func (l *lexer) command(n int) Token {
+	start := l.at
+	t := l.token(Word, start, start+n)
+	line := strings.TrimRight(l.text[start:l.lineEnd()], " \t")
+	l.at = start + max(n, len(strings.TrimRight(strings.TrimSuffix(line, l.delimiter), " \t")))
+	l.noteCommand(start)
+	l.began, l.end, l.last, l.dotted = start, l.at, t, false
+	return t
+}
+
+// backslash takes what the client reads outside of strings: \g and \G end a statement, one at the end of a line
+// is dropped, and some begin a line that is the client's. It answers theEnd if there is no token in it. Any other
+// is left to the server, which knows none but the \N of old.
+func (l *lexer) backslash() (Token, found) {
+	start := l.at
+	switch c := l.peek(1); {
+	case c == 0, c == '\r', c == '\n':
+		l.at++
+		l.noteCommand(start)
+		return Token{}, theEnd
+	case c == 'g', c == 'G':
+		l.at += 2
+		l.noteCommand(start)
+		return l.token(Symbol, start, l.at), aDelimiter
+	case l.fresh && c == 'd' && l.delimiterLine(len(`\d`)):
+		return Token{}, theEnd
+	case l.fresh && strings.IndexByte(".!uTRPC", c) >= 0:
+		return l.command(2), aCommand
+	}
+	l.at++
+	t := l.token(Symbol, start, l.at)
+	l.take(t)
+	return t, aToken
 }
 
 // afterName tells whether what begins at start touches a name before it.
@@ -268,6 +343,7 @@ func (l *lexer) symbol() int {
 
 // quoted goes to behind the closing quote; a doubled one does not close.
 func (l *lexer) quoted(quote byte, escapes bool) {
+	start := l.at
 	for l.at++; l.at < len(l.text); l.at++ {
 		switch c := l.text[l.at]; {
 		case c == '\\' && escapes:
@@ -279,7 +355,7 @@ func (l *lexer) quoted(quote byte, escapes bool) {
 			return
 		}
 	}
-	l.at = len(l.text)
+	l.at, l.torn = len(l.text), start
 }
 
 // word goes over a name. A delimiter like $$ ends it, as END$$ shows.

@@ -24,13 +24,17 @@ type program struct {
 	declares bool // within DECLARE …
 	handles  bool // within DECLARE … HANDLER FOR …: the statement of the handler may begin anywhere
 	routine  bool // within the head of a routine of a package
+	angles   bool // within <<label>>, Oracle's
 	last     Token
+	// n counts the tokens of the statement, and created is the one of CREATE that began the statement at hand of a
+	// block, 0 if it was another. another is where a program begins that can't stand in this one; 0: none does.
+	n, created, another int
 }
 
 // bodyOf is the program that a statement begins, with the tokens of its body taken in; nil if it begins none.
 func bodyOf(f *File, tokens []Token, d Dialect) *program {
 	p := &program{begins: true}
-	first := tokens[0]
+	first, before := tokens[0], 0
 	switch {
 	case first.Is("CREATE", "ALTER"):
 		if tokens[min(1, len(tokens)-1)].Is("TABLE") { // most are
@@ -50,19 +54,21 @@ func bodyOf(f *File, tokens []Token, d Dialect) *program {
 		if s.Kind == CreatePackage || s.Body < len(tokens) && tokens[s.Body-1].Is("AS", "IS") && tokens[s.Body].Kind != String {
 			p.blocks = append(p.blocks, section)
 		}
+		before = s.Body
 		tokens = tokens[s.Body:]
-	case d != MariaDB:
-		return nil
 	case first.Is("BEGIN"):
 		if len(tokens) < 2 || !tokens[1].Is("NOT") { // BEGIN [WORK] begins a transaction
 			return nil
 		}
+	case d != MariaDB:
+		return nil
 	case first.Is("DECLARE"):
 		p.blocks = append(p.blocks, section)
 	case first.Is("IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR"), len(tokens) > 1 && tokens[1].Is(":"):
 	default:
 		return nil
 	}
+	p.n = before
 	for _, t := range tokens {
 		p.take(t)
 	}
@@ -97,13 +103,33 @@ func (p *program) become(b block, begins bool) {
 func (p *program) take(t Token) {
 	begins, labels, last := p.begins, p.labels, p.last
 	p.begins, p.labels, p.last = false, begins && (t.Kind == Word || t.Kind == Quoted), t
+	p.creates(t, begins, last)
+	p.n++
 	switch {
+	case p.angles:
+		p.angles = !(t.Is(">") && last.Is(">"))
+		p.begins = !p.angles
+	case begins && t.Is("<"):
+		p.angles = true
 	case t.Is(";"):
 		p.begins, p.declares, p.handles, p.routine = true, false, false, false
 	case t.Is(":"):
 		p.begins = labels
 	case t.Kind == Word && !last.Is("."):
 		p.word(t, begins, last)
+	}
+}
+
+// creates looks for a program that is made within this one. Between CREATE and what is made there is but
+// OR REPLACE, a DEFINER and AGGREGATE.
+func (p *program) creates(t Token, begins bool, last Token) {
+	switch {
+	case begins && t.Is("CREATE"):
+		p.created = p.n
+	case begins || p.n-p.created > 12 || t.Is("TABLE", "TEMPORARY", "INDEX", "VIEW", ";"):
+		p.created = 0
+	case p.created > 0 && t.Is("PROCEDURE", "FUNCTION", "TRIGGER", "EVENT") && !last.Is("."):
+		p.another = p.created
 	}
 }
 

@@ -8,7 +8,7 @@ import "strings"
 // executable comments are read whatever the dialect is and whatever version they ask for; their tokens have
 // a Gate. The same file may be read many times, also at the same time.
 func Read(f *File, d Dialect, quotes bool) []Statement {
-	s := splitter{lexer: newLexer(f.Text, quotes), dialect: d, tokens: make([]Token, 0, len(f.Text)/5)}
+	s := splitter{lexer: newLexer(f.Text, quotes), dialect: d, tokens: make([]Token, 0, min(len(f.Text)/5, 1<<16))}
 	s.run()
 	read := make([]Statement, len(s.cuts))
 	for i, cut := range s.cuts {

@@ -23,7 +23,7 @@ func sound(t testing.TB, text string, sts []Statement, quotes bool) {
 	all := splitter{lexer: newLexer(text, quotes)}
 	var want []Token // without a cut there is no program to follow, so every token but delimiters
 	for {
-		all.lexer.fresh = true
+		all.lexer.fresh = false
 		tok, what := all.lexer.next()
 		if what == theEnd {
 			break
@@ -45,7 +45,7 @@ func sound(t testing.TB, text string, sts []Statement, quotes bool) {
 		within(t, s)
 		at = s.End
 	}
-	if !strings.Contains(strings.ToUpper(text), "DELIMITER") { // it is the client's word only where a statement begins
+	if !commands(text, quotes) { // they are the client's only where a statement begins
 		for _, tok := range want {
 			if tok.Text == ";" {
 				continue
@@ -55,6 +55,13 @@ func sound(t testing.TB, text string, sts []Statement, quotes bool) {
 			}
 		}
 	}
+}
+
+func commands(text string, quotes bool) bool {
+	s := splitter{lexer: newLexer(text, quotes)}
+	s.lexer.keep = true
+	s.run()
+	return len(s.lexer.commands) > 0
 }
 
 // within fails the test if something points outside of its statement.
@@ -140,6 +147,24 @@ SELECT 1;`, MySQL, []string{"CREATE TRIGGER a …", "SELECT 1"}},
 	{"Executable comments belong to their statement", "/*!40101 SET NAMES utf8 */;\n/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`%`*/ /*!50003 TRIGGER a BEFORE INSERT ON t FOR EACH ROW SET @a = 1 */;", MySQL,
 		[]string{"/*!40101 SET NAMES utf8 */", "/*!50003 CREATE*/ /*!50017 …"}},
 	{"The first line of MariaDB's dumps is the client's", "/*M!999999\\- enable the sandbox mode */ \nSELECT 1;", MariaDB, []string{"SELECT 1"}},
+	{"Two statements on a line", "SELECT 1;SELECT 2", MySQL, []string{"SELECT 1", "SELECT 2"}},
+	{"The client's ends of statements", "SELECT 1\\g SELECT '\\g'\\G\nSELECT \\N", MySQL, []string{"SELECT 1", "SELECT '\\g'", "SELECT \\N"}},
+	{"SOURCE and its like are a line", "source /a/b.sql\nSELECT 1;\n\\. c d.sql\n SOURCE e.sql;\nSELECT\nsource FROM t;\n\\! rm -f x", MySQL,
+		[]string{"source /a/b.sql", "SELECT 1", "\\. c d.sql", "SOURCE e.sql", "SELECT\nsource FROM t", "\\! rm -f x"}},
+	{"A table may be called source", "SELECT 1; INSERT INTO\nsource VALUES (1); SOURCE", MySQL, []string{"SELECT 1", "INSERT INTO\nsource VALUES (1)", "SOURCE"}},
+	{"DELIMITER in short", "\\d //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\n\\d ;\nSELECT 2;", MySQL, []string{"CREATE PROCEDURE p() BEGIN SELECT 1; END", "SELECT 2"}},
+	{"A client drops a backslash at the end of a line", "SELECT 1, \\\n2;\\\nSELECT 3", MySQL, []string{"SELECT 1, \\\n2", "SELECT 3"}},
+	{"Semicolons within another delimiter", "DELIMITER //\n/*!50003 DROP TRIGGER a */;\nCREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = 1; END;\n//\nSELECT 1; SELECT 2;//", MySQL,
+		[]string{"/*!50003 DROP TRIGGER a */", "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = 1; END;", "SELECT 1", "SELECT 2"}},
+	{"Labels of Oracle", "CREATE PROCEDURE p AS BEGIN <<o>> LOOP <<i>> FOR x IN 1..2 LOOP SELECT a << b; END LOOP i; END LOOP; END; SELECT 1", MariaDB, []string{"CREATE PROCEDURE p …", "SELECT 1"}},
+	{"MariaDB's blocks are one statement whosever SQL it is", "BEGIN NOT ATOMIC SELECT 1; END; SELECT 2", MySQL, []string{"BEGIN NOT ATOMIC SELECT 1; END", "SELECT 2"}},
+	{"A program that nothing closes ends where another one is made", "CREATE TRIGGER a BEFORE INSERT ON t FOR EACH ROW BEGIN SET @a = 1; IF @a THEN SET @b = 1; CREATE DEFINER=`a`@`%` PROCEDURE p() BEGIN SELECT 1; END; SELECT 2", MySQL,
+		[]string{"CREATE TRIGGER a …", "CREATE DEFINER=`a`@`%` PROCEDURE p() BEGIN SELECT 1; END", "SELECT 2"}},
+	{"Or where a line begins that seldom stands in one", "CREATE PROCEDURE p() BEGIN SELECT 1;\n  CREATE TABLE a (b INT);\n-- c\nCREATE TABLE d (e INT); SELECT 2", MySQL,
+		[]string{"CREATE PROCEDURE p() BEGIN SELECT 1;\n  CREATE TABLE a (b INT)", "CREATE TABLE d (e INT)", "SELECT 2"}},
+	{"A procedure may make tables, and name what others make", "CREATE PROCEDURE p() BEGIN\n  CREATE TABLE a (event INT);\nCREATE TABLE b (c INT); DROP PROCEDURE q; SELECT 1; END; SELECT 2", MySQL, []string{"CREATE PROCEDURE p() …", "SELECT 2"}},
+	{"A dump's trigger", "DELIMITER ;;\n/*!50003 CREATE*/ /*!50017 DEFINER=`r`@`%`*/ /*!50003 TRIGGER a BEFORE INSERT ON t FOR EACH ROW BEGIN\n  SET @a = 1;\nEND */;;\nDELIMITER ;\n/*!50003 SET sql_mode = @b */ ;", MySQL,
+		[]string{"/*!50003 CREATE*/ …", "/*!50003 SET sql_mode = @b */"}},
 	{"What is not terminated ends with the text", "SELECT 'a; b", MySQL, []string{"SELECT 'a; b"}},
 }
 
@@ -161,6 +186,24 @@ func TestStatementsAreCut(t *testing.T) {
 				t.Errorf("got %q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestCommandsOfTheClient(t *testing.T) {
+	const text = "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 'a\\g', \\\n 1; END //\nDELIMITER ;\nSOURCE x;\n-- \\g\nSELECT 1\\G\n\\. y\nSELECT source, `DELIMITER` FROM t;"
+	var got []string
+	f := NewFile("a.sql", text)
+	for _, c := range f.Commands() {
+		got = append(got, c.Text)
+		if text[c.Start:c.End] != c.Text {
+			t.Errorf("%+v", c)
+		}
+	}
+	if want := []string{"DELIMITER //", "\\", "DELIMITER ;", "SOURCE x", "\\G", "\\. y"}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if n := len(f.Comments()); n != 1 {
+		t.Errorf("%d comments", n)
 	}
 }
 

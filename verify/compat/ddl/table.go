@@ -124,6 +124,8 @@ func (c *cursor) element(t *Table) {
 	}
 	if c.named() || c.sees(".") {
 		t.Columns = append(t.Columns, c.column())
+	} else if !c.done() {
+		t.Odd = append(t.Odd, c.i)
 	}
 }
 
