@@ -6,7 +6,7 @@ GO ?= go
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE := $(if $(shell command -v $${CC:-gcc} 2>/dev/null),-race,)
 
-.PHONY: build test race demo bench chaos fuzz lint clean
+.PHONY: build test check race demo bench chaos fuzz lint clean
 
 build:
 	$(GO) build -trimpath -o bin/ ./cmd/changeover ./cmd/platform ./cmd/hourofcode
@@ -18,6 +18,10 @@ test:
 	@$(if $(RACE),,echo "no C compiler: testing without -race")
 	$(GO) test $(RACE) $(UNIT)
 	$(GO) test -timeout 25m $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNIT))")
+
+# The tool about the platform's own schema: each migration is read, and run up, down and up again on both servers.
+check: build
+	bin/changeover check migrations/sql --run --target mysql-9.7 --exemptions migrations/exemptions.yaml $(ARGS)
 
 # Everything with the race detector, the real servers too: for a machine with nothing else to do.
 race:

@@ -1,36 +1,44 @@
 package main
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
+	"cmp"
+	"context"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"changeover/internal/fault"
 	"changeover/internal/server"
 	"changeover/verify/compat"
+	trial "changeover/verify/compat/run"
 )
 
 // checkFlags are what `changeover check` is told.
 type checkFlags struct {
-	target, from, failOn, exemptions, baseline, writeBaseline, explain string
-	formats                                                            []string
-	list, verbose                                                      bool
+	target, from, failOn, exemptions, baseline, writeBaseline, lock, writeLock, explain string
+	formats                                                                             []string
+	list, verbose, live, data, run                                                      bool
 }
 
 // newCheckCommand makes `changeover check`.
 func newCheckCommand(g *globals) *cobra.Command {
 	f := &checkFlags{}
 	cmd := &cobra.Command{
-		Use:   "check PATH",
+		Use:   "check PATH | source: | target:",
 		Short: "Tell in CI whether a schema and its migrations will work on the target",
-		Long: `Check reads migrations (a folder of golang-migrate files) or statements (a file, such as a dump without
-rows) and says what will not work on the target, or not do the same there. It asks no server.
+		Long: `Check reads migrations (a folder of golang-migrate files), statements (a file, such as a dump without rows)
+or a live server (source: or target: of the configuration), and says what will not work on the target, or not do the
+same there. Given a path alone it asks no server.
+
+  --live   look at both servers of the configuration too: variables, accounts, numbers
+  --data   and ask them about rows: bounded questions, none reads a table as a whole
+  --run    run each migration up, down and up again on a throwaway MySQL and a throwaway MariaDB, and compare
+           what the two end with
+
+Nothing is written to a server of the configuration.
 
   error     it will not work, or not do the same
   warning   it may not
@@ -48,24 +56,37 @@ Exit codes: 0 clean · 1 findings as bad as --fail-on · 2 it could not be done 
 exemptions or a comment that exempts is wrong. docs/check.md has the JSON and all rules.`,
 		Example: `  changeover check migrations/sql --target aurora-3
   changeover check schema.sql --from mariadb --target aurora-3 --format text --format json=check.json
+  changeover check migrations/sql --run
+  changeover check source: --target target: --data
+  changeover check diff migrations/sql source: --from mariadb
   changeover check --explain MDB203
   changeover check capture -c changeover.yaml > our-cluster.yaml && changeover check migrations/sql --target our-cluster.yaml`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
+		RunE: func(cmd *cobra.Command, paths []string) error { return f.check(cmd, g, paths) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.target, "target", "aurora-3", "what it shall work on: "+strings.Join(compat.ProfileNames(), ", ")+", or a `FILE` that capture wrote")
-	flags.StringVar(&f.from, "from", "", "whose dialect the text is in, mysql or mariadb (default: either)")
-	flags.StringVar(&f.failOn, "fail-on", "error", "exit 1 on findings as bad as this: error, warning, info")
-	flags.StringArrayVar(&f.formats, "format", nil, "text, json or github, to stdout, or FORMAT=FILE; may be given several times (default: text; github too within a GitHub workflow)")
-	flags.StringVar(&f.exemptions, "exemptions", "", "a `FILE` of findings that are meant to be there, with reasons")
-	flags.StringVar(&f.baseline, "baseline", "", "a `FILE` of fingerprints of findings that were there before")
+	flags.StringVar(&f.target, "target", "aurora-3", "what it shall work on: "+strings.Join(compat.ProfileNames(), ", ")+", a `FILE` that capture wrote, or target: of the configuration")
+	flags.StringVar(&f.from, "from", "", "whose dialect the text is in, mysql or mariadb (default: what a dump's head or a live source says, else either)")
+	flags.BoolVar(&f.live, "live", false, "look at both servers of the configuration too")
+	flags.BoolVar(&f.data, "data", false, "ask the live servers about rows, within bounds")
+	flags.BoolVar(&f.run, "run", false, "run the migrations up, down and up again on throwaway servers")
 	flags.StringVar(&f.writeBaseline, "write-baseline", "", "write the findings' fingerprints into a `FILE`, and exit 0")
+	flags.StringVar(&f.lock, "lock", "", "a `FILE` of hashes of migrations that have run: an edited one is an error")
+	flags.StringVar(&f.writeLock, "write-lock", "", "write the migrations' hashes into a `FILE` (as sha256sum does), and exit 0")
 	flags.StringVar(&f.explain, "explain", "", "say all that is known of a rule, by its `ID`")
 	flags.BoolVar(&f.list, "list", false, "list the rules")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show exempted findings too")
-	cmd.AddCommand(newCaptureCommand(g))
+	f.common(flags)
+	cmd.AddCommand(newCaptureCommand(g), newCheckDiffCommand(g))
 	return cmd
+}
+
+// common are the flags that check and check diff share.
+func (f *checkFlags) common(flags *pflag.FlagSet) {
+	flags.StringVar(&f.failOn, "fail-on", "error", "exit 1 on findings as bad as this: error, warning, info")
+	flags.StringArrayVar(&f.formats, "format", nil, strings.Join(compat.Formats, ", ")+": to stdout, or FORMAT=FILE; may be given several times (default: text; github too within a GitHub workflow)")
+	flags.StringVar(&f.exemptions, "exemptions", "", "a `FILE` of findings that are meant to be there, with reasons")
+	flags.StringVar(&f.baseline, "baseline", "", "a `FILE` of fingerprints of findings that were there before")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show exempted findings too")
 }
 
 func newCaptureCommand(g *globals) *cobra.Command {
@@ -107,7 +128,7 @@ few variables, and writes them as a profile for check --target. It writes nothin
 	return cmd
 }
 
-func (f *checkFlags) run(cmd *cobra.Command, paths []string) error {
+func (f *checkFlags) check(cmd *cobra.Command, g *globals, paths []string) error {
 	out := cmd.OutOrStdout()
 	switch {
 	case f.list:
@@ -119,38 +140,88 @@ func (f *checkFlags) run(cmd *cobra.Command, paths []string) error {
 		}
 		return r.Explain(out)
 	case len(paths) == 0:
-		return fault.New(fault.Usage, "name a folder of migrations, or a file of statements")
-	case compat.Severity(f.failOn) != compat.Error && compat.Severity(f.failOn) != compat.Warning && compat.Severity(f.failOn) != compat.Info:
-		return fault.New(fault.Usage, "--fail-on %s: it must be error, warning or info", f.failOn)
-	case f.from != "" && f.from != string(server.MySQL) && f.from != string(server.MariaDB):
-		return fault.New(fault.Usage, "--from %s: it must be mysql or mariadb", f.from)
+		return fault.New(fault.Usage, "name a folder of migrations, a file of statements, or source: of the configuration")
 	}
-	opts, err := f.options()
+	if err := f.valid(); err != nil {
+		return err
+	}
+	if f.data && !f.live && paths[0] != liveSource {
+		return fault.New(fault.Usage, "--data asks the source about rows: give --live too, or source: in place of the path")
+	}
+	s := &looks{g: g, data: f.data}
+	defer s.close()
+	opts, err := f.options(cmd.Context(), s)
 	if err != nil {
 		return err
 	}
-	in, err := compat.ReadInput(paths[0])
+	in, err := s.input(cmd.Context(), paths[0])
 	if err != nil {
 		return err
 	}
-	report, err := compat.Check(in, opts)
-	if err != nil { // a comment that exempts
+	opts.From = cmp.Or(opts.From, in.Flavor)
+	if f.writeLock != "" {
+		return os.WriteFile(f.writeLock, compat.LockOf(in), 0o666)
+	}
+	if f.live || paths[0] == liveSource {
+		if opts.Source, err = s.look(cmd.Context(), liveSource); err != nil {
+			return err
+		}
+		opts.From = opts.Source.Flavor
+	}
+	if f.live || paths[0] == liveTarget || f.target == liveTarget {
+		if opts.Target, err = s.look(cmd.Context(), liveTarget); err != nil {
+			return err
+		}
+	}
+	if f.run {
+		if opts.Ran, err = trial.Steps(cmd.Context(), in, trialOptions(cmd.ErrOrStderr(), opts)); err != nil {
+			return err
+		}
+	}
+	report, err := compat.Check(cmd.Context(), in, opts)
+	switch {
+	case cmd.Context().Err() != nil:
+		return cmd.Context().Err()
+	case err != nil: // a comment that exempts
 		return fault.New(fault.Config, "%w", err)
 	}
 	if f.writeBaseline != "" {
 		return writeBaseline(f.writeBaseline, report)
 	}
-	err = f.write(out, report)
+	return f.answer(out, report)
+}
+
+func (f *checkFlags) valid() error {
+	switch {
+	case compat.Severity(f.failOn) != compat.Error && compat.Severity(f.failOn) != compat.Warning && compat.Severity(f.failOn) != compat.Info:
+		return fault.New(fault.Usage, "--fail-on %s: it must be error, warning or info", f.failOn)
+	case f.from != "" && f.from != string(server.MySQL) && f.from != string(server.MariaDB):
+		return fault.New(fault.Usage, "--from %s: it must be mysql or mariadb", f.from)
+	}
+	return f.validFormats()
+}
+
+// answer writes the report, and makes the exit code of what it found.
+func (f *checkFlags) answer(out io.Writer, report *compat.Report) error {
+	err := f.write(out, report)
 	if err == nil && report.Worst(compat.Severity(f.failOn)) {
 		return &answerNo{}
 	}
 	return err
 }
 
-func (f *checkFlags) options() (o compat.Options, err error) {
+func (f *checkFlags) options(ctx context.Context, s *looks) (o compat.Options, err error) {
 	o.From = server.Flavor(f.from)
-	if o.To, err = compat.LoadProfile(f.target); err != nil {
-		return o, fault.New(fault.Config, "%w", err)
+	switch {
+	case f.target == "": // diff has its own
+	case f.target == liveTarget:
+		if o.To, err = s.profile(ctx); err != nil {
+			return o, err
+		}
+	default:
+		if o.To, err = compat.LoadProfile(f.target); err != nil {
+			return o, fault.New(fault.Config, "%w", err)
+		}
 	}
 	if f.exemptions != "" {
 		text, err := os.ReadFile(f.exemptions)
@@ -161,55 +232,23 @@ func (f *checkFlags) options() (o compat.Options, err error) {
 			return o, fault.New(fault.Config, "%w", err)
 		}
 	}
-	if f.baseline != "" {
-		file, err := os.Open(f.baseline)
+	if f.lock != "" {
+		text, err := os.ReadFile(f.lock)
 		if err != nil {
 			return o, fault.New(fault.Config, "%w", err)
 		}
-		defer func() { _ = file.Close() }()
-		for lines := bufio.NewScanner(file); lines.Scan(); {
-			if print, _, _ := strings.Cut(lines.Text(), " "); print != "" && print[0] != '#' {
-				o.Baseline = append(o.Baseline, print)
-			}
+		if o.Lock, err = compat.ReadLock(f.lock, text); err != nil {
+			return o, fault.New(fault.Config, "%w", err)
+		}
+	}
+	if f.baseline != "" {
+		text, err := os.ReadFile(f.baseline)
+		if err != nil {
+			return o, fault.New(fault.Config, "%w", err)
+		}
+		if o.Baseline, err = compat.ReadBaseline(f.baseline, string(text)); err != nil {
+			return o, fault.New(fault.Config, "%w", err)
 		}
 	}
 	return o, nil
-}
-
-func (f *checkFlags) write(out io.Writer, r *compat.Report) (err error) {
-	formats := f.formats
-	if len(formats) == 0 {
-		formats = []string{"text"}
-		if os.Getenv("GITHUB_ACTIONS") == "true" {
-			formats = append(formats, "github")
-		}
-	}
-	for _, format := range formats {
-		format, name, _ := strings.Cut(format, "=")
-		if !slices.Contains(compat.Formats, format) {
-			return fault.New(fault.Usage, "--format %s: there are %s", format, strings.Join(compat.Formats, ", "))
-		}
-		if name == "" {
-			err = errors.Join(err, r.Write(out, format, f.verbose))
-			continue
-		}
-		file, made := os.Create(name)
-		if made != nil {
-			return made
-		}
-		err = errors.Join(err, r.Write(file, format, f.verbose), file.Close())
-	}
-	return err
-}
-
-func writeBaseline(name string, r *compat.Report) error {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	for _, x := range r.Findings {
-		_, wrote := fmt.Fprintf(file, "%s %s %s\n", x.Fingerprint, x.Rule, x.Object)
-		err = errors.Join(err, wrote)
-	}
-	return errors.Join(err, file.Close())
 }

@@ -4,31 +4,50 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"changeover/internal/server"
 )
 
 // captured are the variables that a profile keeps: what rules ask for.
 var captured = []string{"sql_mode", "explicit_defaults_for_timestamp", "lower_case_table_names", "character_set_server", "collation_server",
-	"default_collation_for_utf8mb4", "innodb_page_size", "innodb_strict_mode", "innodb_default_row_format", "log_bin_trust_function_creators",
-	"restrict_fk_on_non_standard_key", "sql_require_primary_key", "sql_generate_invisible_primary_key", "time_zone", "max_allowed_packet", "event_scheduler"}
+	"default_collation_for_utf8mb4", "init_connect", "innodb_page_size", "innodb_strict_mode", "innodb_default_row_format",
+	"log_bin_trust_function_creators", "restrict_fk_on_non_standard_key", "sql_require_primary_key", "sql_generate_invisible_primary_key",
+	"time_zone", "system_time_zone", "event_scheduler", "read_only", "innodb_read_only",
+	"max_allowed_packet", "group_concat_max_len", "max_sort_length", "tmp_table_size", "max_heap_table_size",
+	"transaction_isolation", "autocommit", "completion_type", "innodb_lock_wait_timeout", "innodb_rollback_on_timeout", "innodb_autoinc_lock_mode", "auto_increment_increment", "auto_increment_offset",
+	"wait_timeout", "interactive_timeout", "max_connections", "max_user_connections",
+	"require_secure_transport", "tls_version", "default_authentication_plugin", "authentication_policy",
+	"innodb_ft_min_token_size", "innodb_ft_max_token_size", "innodb_ft_enable_stopword", "innodb_ft_server_stopword_table", "ngram_token_size"}
 
 // Capture asks a server for what a profile says, once, so that CI needs no way to it. Nothing that is captured
 // is secret: no address, account or name of a database.
 func Capture(ctx context.Context, db *sql.DB, name string) (*Profile, error) {
-	p := &Profile{Name: name, Variables: map[string]string{}}
-	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&p.Version); err != nil {
-		return nil, err
+	var version string
+	if err := db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
 	}
-	if strings.Contains(strings.ToLower(p.Version), "mariadb") {
-		return nil, fmt.Errorf("the server is %s; a target is a MySQL or an Aurora", p.Version)
+	variables, err := server.ReadVariables(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
 	}
-	p.Source = "captured from MySQL " + p.Version
-	p.Version, _, _ = strings.Cut(p.Version, "-")
-	var aurora sql.NullString
-	if err := db.QueryRowContext(ctx, "SELECT VARIABLE_VALUE FROM performance_schema.global_variables WHERE VARIABLE_NAME = 'aurora_version'").Scan(&aurora); err == nil {
-		p.Aurora, p.Source = true, "captured from Aurora "+aurora.String+" (MySQL "+p.Version+")"
+	return ProfileOf(ctx, db, &Picture{Version: version, Variables: variables}, name)
+}
+
+// ProfileOf makes the profile of a server that was looked at. It asks it for what only a profile has: all
+// collations, character sets and reserved words.
+func ProfileOf(ctx context.Context, db *sql.DB, seen *Picture, name string) (*Profile, error) {
+	v, err := server.ParseVersion(seen.Version)
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	if v.Flavor != server.MySQL {
+		return nil, fmt.Errorf("the server is %s; a target is a MySQL or an Aurora", seen.Version)
+	}
+	p := &Profile{Name: name, Version: v.String(), Source: "captured from MySQL " + seen.Version, Variables: map[string]string{}}
+	if aurora, ok := seen.Variables["aurora_version"]; ok {
+		p.Aurora, p.Source = true, "captured from Aurora "+aurora+" (MySQL "+p.Version+")"
 	}
 	for _, q := range []struct {
 		into *[]string
@@ -38,34 +57,21 @@ func Capture(ctx context.Context, db *sql.DB, name string) (*Profile, error) {
 		{&p.Charsets, "SELECT CHARACTER_SET_NAME FROM information_schema.CHARACTER_SETS ORDER BY 1"},
 		{&p.Reserved, "SELECT WORD FROM information_schema.KEYWORDS WHERE RESERVED = 1 ORDER BY 1"},
 	} {
-		if err := column1(ctx, db, q.into, q.text); err != nil {
+		_, rows, err := server.Rows(ctx, db, q.text)
+		if err != nil {
 			return nil, fmt.Errorf("capture: %w", err)
+		}
+		for _, r := range rows {
+			*q.into = append(*q.into, r[0].String)
 		}
 	}
 	for _, name := range captured {
-		var value string
-		// One that the version has not is not known of it.
-		if err := db.QueryRowContext(ctx, "SELECT @@GLOBAL."+name).Scan(&value); err == nil {
+		value, ok := seen.Variables[name]                  // one that the version has not is not known of it
+		if ok && (name != "init_connect" || value == "") { // which may be anything, so that it is empty is all that is told
 			p.Variables[name] = value
 		}
 	}
 	return p, nil
-}
-
-func column1(ctx context.Context, db *sql.DB, into *[]string, query string) error {
-	rows, err := db.QueryContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var v string
-		if err := rows.Scan(&v); err != nil {
-			return err
-		}
-		*into = append(*into, v)
-	}
-	return rows.Err()
 }
 
 // YAML is the profile as LoadProfile reads it.

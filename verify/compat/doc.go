@@ -5,3 +5,5 @@
 // Rules are data (rules/*.yaml): what they are about, where they apply and how they find it; what can't be
 // said by a pattern is a function named there. Nothing here writes to a server.
 package compat
+
+//go:generate go run ./rulesdoc testdata ../../docs/rules

@@ -1,8 +1,11 @@
 package compat
 
 import (
+	"bytes"
 	"cmp"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"changeover/internal/server"
 	"changeover/verify/compat/ddl"
 )
 
@@ -20,6 +24,10 @@ type Input struct {
 	Steps []Step
 	// Odd are files of a folder of migrations that golang-migrate would pass over.
 	Odd []string
+	// Flavor is whose dump it is, as its head says; empty: it says nothing.
+	Flavor server.Flavor
+
+	live map[*ddl.File]*Object // what a file shows, if the input is a server
 }
 
 // Step is one version of a folder of migrations.
@@ -45,7 +53,10 @@ func ReadInput(path string) (*Input, error) {
 		if err != nil {
 			return nil, err
 		}
-		in.Files = append(in.Files, f)
+		if strings.TrimSpace(f.Text) == "" {
+			return nil, fmt.Errorf("%s is empty: there is nothing to check", path)
+		}
+		in.Files, in.Flavor = append(in.Files, f), flavorOf(f.Text)
 		return in, nil
 	}
 	entries, err := os.ReadDir(path)
@@ -55,7 +66,16 @@ func ReadInput(path string) (*Input, error) {
 	for _, e := range entries {
 		name := filepath.Join(path, e.Name())
 		m := stepName.FindStringSubmatch(e.Name())
-		if e.IsDir() || filepath.Ext(e.Name()) != ".sql" {
+		switch {
+		case e.IsDir():
+			if nested, _ := filepath.Glob(filepath.Join(name, "*.sql")); len(nested) > 0 {
+				in.Odd = append(in.Odd, filepath.ToSlash(name)+"/")
+			}
+			continue
+		case strings.EqualFold(filepath.Ext(name), ".sql") && filepath.Ext(name) != ".sql":
+			in.Odd = append(in.Odd, filepath.ToSlash(name))
+			continue
+		case filepath.Ext(name) != ".sql":
 			continue
 		}
 		version, err := strconv.ParseUint(cmp.Or(elementOf(m, 1), "x"), 10, 64)
@@ -113,16 +133,42 @@ func (in *Input) pair() {
 	}
 }
 
+// flavorOf is what the head of a dump says of where it was made.
+func flavorOf(text string) server.Flavor {
+	head := text[:min(len(text), 2000)]
+	switch {
+	case strings.Contains(head, "-- MariaDB dump"), strings.Contains(head, "-MariaDB"), strings.Contains(head, "/*M!999999"):
+		return server.MariaDB
+	case strings.Contains(head, "-- MySQL dump"):
+		return server.MySQL
+	}
+	return ""
+}
+
 // maxFile is the largest text that is read: 256 MiB.
 const maxFile = 256 << 20
 
+// readFile reads a text, also one that is compressed, as dumps often are (.gz).
 func readFile(name string) (*ddl.File, error) {
-	if info, err := os.Stat(name); err == nil && info.Size() > maxFile {
-		return nil, fmt.Errorf("%s has %d bytes; check reads definitions, not rows: dump without them (mysqldump --no-data --routines --triggers --events)", name, info.Size())
-	}
-	text, err := os.ReadFile(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	var r io.Reader = f
+	if filepath.Ext(name) == ".gz" {
+		if r, err = gzip.NewReader(f); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case bytes.IndexByte(text, 0) >= 0:
+		return nil, fmt.Errorf("%s is no text of statements: it has bytes that no text has (of UTF-16? convert it to UTF-8)", name)
+	case len(text) > maxFile:
+		return nil, fmt.Errorf("%s has more than %d bytes of text; check reads definitions, not rows: dump without them (mysqldump --no-data --routines --triggers --events)", name, maxFile)
 	}
 	return ddl.NewFile(filepath.ToSlash(name), string(text)), nil
 }

@@ -15,14 +15,18 @@ type hit struct {
 	says     string   // in place of the rule's title
 	severity Severity // in place of the rule's
 	evidence string   // in place of the text at the place
+	whole    string   // the evidence before it was cut, if it was
 	remedy   string   // in place of the rule's
 	sql      string
+	by       Means        // empty: static, or live where the statement is a server's
+	answer   *ServerError // what a server said of it
 }
 
 // kindNames are what Pattern.In names.
 var kindNames = map[string][]ddl.Kind{
 	"table":   {ddl.CreateTable, ddl.AlterTable, ddl.CreateIndex, ddl.DropIndex, ddl.DropTable, ddl.RenameTable},
 	"program": {ddl.CreateTrigger, ddl.CreateRoutine, ddl.CreateEvent, ddl.CreatePackage},
+	"event":   {ddl.CreateEvent},
 	"view":    {ddl.CreateView},
 	"query":   {ddl.Query},
 	"change":  {ddl.Change},
@@ -64,6 +68,8 @@ func (p *Pattern) match(st *ddl.Statement, emit func(hit)) {
 				emit(hit{st: st, from: c.TypeAt, to: c.TypeAt + 1, object: objectOf(st) + "." + c.Name})
 			}
 		})
+	case len(p.Variables) > 0:
+		p.variables(st, emit)
 	case p.Option != nil:
 		eachOption(st, func(o *ddl.Option) {
 			if strings.EqualFold(o.Name, p.Option.Name) && p.Option.means(o.Value) {
@@ -120,10 +126,15 @@ func isClass(t ddl.Token, word string) bool {
 	case "<number>":
 		return t.Kind == ddl.Number
 	}
-	if t.Kind == ddl.Variable {
+	if t.Kind == ddl.Variable || t.Kind == ddl.Symbol && t.Text == word { // as ||
 		return strings.EqualFold(t.Text, word)
 	}
-	return t.Is(strings.Split(word, "|")...)
+	for w := range strings.SplitSeq(word, "|") {
+		if t.Is(w) {
+			return true
+		}
+	}
+	return false
 }
 
 func objectOf(st *ddl.Statement) string {

@@ -12,13 +12,22 @@ import (
 
 // Report is what a check found. Its JSON is documented in docs/check.md; fields are added, not changed.
 type Report struct {
-	SchemaVersion int           `json:"schema_version"`
-	Source        server.Flavor `json:"source,omitempty"` // empty: not known
-	Target        *Profile      `json:"target"`
-	Findings      []Finding     `json:"findings"`
-	Suppressed    []Finding     `json:"suppressed"`
-	Unchecked     []Unchecked   `json:"unchecked"`
-	Summary       Summary       `json:"summary"`
+	SchemaVersion int         `json:"schema_version"`
+	Source        Source      `json:"source"`
+	Target        *Profile    `json:"target"`
+	Findings      []Finding   `json:"findings"`
+	Suppressed    []Finding   `json:"suppressed"`
+	Unchecked     []Unchecked `json:"unchecked"`
+	Summary       Summary     `json:"summary"`
+
+	rules  []*Rule // all that applied, by their ids
+	anchor string  // the first file; empty if there is none
+}
+
+// Source is what is known of the source: both may be empty.
+type Source struct {
+	Flavor  server.Flavor `json:"flavor,omitempty"`
+	Version string        `json:"version,omitempty"`
 }
 
 // Summary counts.
@@ -35,16 +44,27 @@ type Summary struct {
 
 // Finding is one place that a rule has something to say about.
 type Finding struct {
-	Rule        string     `json:"rule"`
-	Severity    Severity   `json:"severity"`
-	Object      string     `json:"object,omitempty"` // table, table.column, view, …
-	Location    *Location  `json:"location,omitempty"`
-	Message     string     `json:"message"`
-	Evidence    string     `json:"evidence,omitempty"`
-	Remedy      Remedy     `json:"remedy"`
-	DetectedBy  []Means    `json:"detected_by"`
-	Fingerprint string     `json:"fingerprint"`
-	Suppression *Exemption `json:"suppression,omitempty"`
+	Rule       string    `json:"rule"`
+	Severity   Severity  `json:"severity"`
+	Object     string    `json:"object,omitempty"` // table, table.column, view, …
+	Location   *Location `json:"location,omitempty"`
+	Message    string    `json:"message"`
+	Evidence   string    `json:"evidence,omitempty"`
+	Remedy     Remedy    `json:"remedy"`
+	DetectedBy []Means   `json:"detected_by"`
+	// ServerError is what a throwaway server answered, where the rule was found by a real run.
+	ServerError *ServerError `json:"server_error,omitempty"`
+	Fingerprint string       `json:"fingerprint"`
+	Suppression *Exemption   `json:"suppression,omitempty"`
+
+	near *Location // where a text defines what a server has
+}
+
+// ServerError is an answer of a server.
+type ServerError struct {
+	Flavor  server.Flavor `json:"flavor"`
+	Errno   int           `json:"errno"`
+	Message string        `json:"message"`
 }
 
 // Location is a place in a file: lines and columns from 1, columns in characters.
@@ -69,10 +89,10 @@ type Unchecked struct {
 	Reason string `json:"reason"`
 }
 
-// fingerprint names a finding by what it is about, not by its line.
-func (f *Finding) fingerprint() string {
+// fingerprint names a finding by what it is about, not by its line. whole is the evidence before it was cut.
+func (f *Finding) fingerprint(whole string) string {
 	h := sha256.New()
-	for _, part := range []string{f.Rule, f.Object, strings.ToLower(strings.Join(strings.Fields(f.Evidence), " "))} {
+	for _, part := range []string{f.Rule, f.Object, strings.ToLower(strings.Join(strings.Fields(whole), " "))} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
@@ -81,6 +101,7 @@ func (f *Finding) fingerprint() string {
 
 // finish puts a report in its order and counts.
 func (r *Report) finish(rules []*Rule) {
+	r.rules = rules
 	order := func(a, b Finding) int {
 		return cmp.Or(a.Severity.rank()-b.Severity.rank(), compareIDs(a.Rule, b.Rule), compareLocations(a.Location, b.Location),
 			strings.Compare(a.Object, b.Object), strings.Compare(a.Message, b.Message))
@@ -129,7 +150,7 @@ func compareLocations(a, b *Location) int {
 	if a == nil || b == nil {
 		return cmp.Compare(btoi(a != nil), btoi(b != nil))
 	}
-	return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
+	return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, a.EndLine-b.EndLine, a.EndColumn-b.EndColumn)
 }
 
 func btoi(b bool) int {

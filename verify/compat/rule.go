@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -59,7 +60,8 @@ type Rule struct {
 	// Errno is what the server answers: one for each way in which it is found, or one for all.
 	Errno []int `yaml:"errno" json:"errno,omitempty"`
 	// Confirmed tells how: "mysql" if a test sees a stock server answer one of Errno to the fixtures, "doc" if only
-	// the vendor says it. Empty: it is said here, and not tried.
+	// the vendor says it, "live" if the test of a rule that no text shows sees a server answer so. Empty: it is said
+	// here, and not tried.
 	Confirmed string `yaml:"confirmed" json:"confirmed,omitempty"`
 }
 
@@ -74,11 +76,13 @@ type Pattern struct {
 	Types []string `yaml:"types"`
 	// Functions are names before an opening parenthesis.
 	Functions []string `yaml:"functions"`
+	// Variables are the server's, in lower case, that a SET gives a value; also in a program.
+	Variables []string `yaml:"variables"`
 	// Option is an option of a table: its name, and the values that are meant (a "!" in front: all but these).
 	Option *OptionPattern `yaml:"option"`
-	// Check names a function of the table checks.
+	// Check names a function of the table checks, which looks by the means of the rule, or says what it could not look at.
 	Check string `yaml:"check"`
-	// In restricts Words and Functions to statements of these kinds: table, program, view, query, change, account.
+	// In restricts a pattern to statements of these kinds: table, program, event, view, query, change, account, set, other.
 	In []string `yaml:"in"`
 	// Says replaces the rule's title in the finding.
 	Says string `yaml:"says"`
@@ -133,7 +137,16 @@ func readFamilies(files fs.FS) ([]Family, error) {
 				return nil, fmt.Errorf("%s: %s: %w", name, r.ID, err)
 			}
 		}
+		// A family may have more than one file: the one that has its title comes before the others.
+		if i := slices.IndexFunc(families, func(g Family) bool { return g.Name == f.Name }); i >= 0 {
+			families[i].Title = cmp.Or(families[i].Title, f.Title)
+			families[i].Rules = append(families[i].Rules, f.Rules...)
+			continue
+		}
 		families = append(families, f)
+	}
+	for _, f := range families {
+		slices.SortFunc(f.Rules, func(a, b Rule) int { return compareIDs(a.ID, b.ID) })
 	}
 	slices.SortFunc(families, func(a, b Family) int { return compareIDs(a.Rules[0].ID, b.Rules[0].ID) })
 	return families, nil
@@ -150,8 +163,8 @@ func (r *Rule) valid() error {
 		return fmt.Errorf("no severity %q", r.Severity)
 	case len(r.Means) == 0:
 		return fmt.Errorf("means are needed")
-	case slices.Contains(r.Means, Static) && len(r.Finds) == 0:
-		return fmt.Errorf("it is to be found in statements, and says not how")
+	case len(r.Finds) == 0:
+		return fmt.Errorf("it says not how it is found")
 	}
 	for _, p := range r.Finds {
 		if p.Check != "" && checks[p.Check] == nil {

@@ -10,7 +10,9 @@ import (
 // state is the schema after all statements, as far as they can be understood.
 type state struct {
 	tables map[string]*table
-	order  []string // keys of tables, as they were made
+	order  []*table // as they were made, also those that are gone
+	// functions are the stored functions that were ever made, in lower case.
+	functions map[string]bool
 }
 
 // table is one table of it. What it has is shared with the statements that made it.
@@ -19,10 +21,12 @@ type table struct {
 	made         *ddl.Statement
 	columns      []column
 	keys         []key
+	inline       []key // foreign keys of columns' own definitions, which MySQL passes over before 9.0
 	checks       []origin[ddl.Check]
 	options      map[string]string
 	partitioned  bool
 	unknown      bool // made by LIKE or SELECT: not all is known
+	gone         bool // dropped, or made anew
 }
 
 // origin is a thing with the statement that has its definition.
@@ -76,55 +80,49 @@ func (s *state) apply(st *ddl.Statement) {
 			t.keys = append(t.keys, key{*st.Index, st})
 		}
 	case ddl.DropTable:
-		for _, n := range listed(st) {
-			s.drop(keyOf(n.schema, n.name))
+		for _, n := range st.Names {
+			s.drop(keyOf(n.Schema, n.Name))
 		}
+	case ddl.DropIndex:
+		if t := s.tables[k]; t != nil && st.Index != nil {
+			t.dropKey(&ddl.Clause{What: "INDEX", Name: st.Index.Name})
+		}
+	case ddl.CreateRoutine:
+		if s.functions == nil {
+			s.functions = map[string]bool{}
+		}
+		s.functions[strings.ToLower(st.Name)] = true
 	case ddl.RenameTable:
-		names := listed(st)
-		for i := 0; i+1 < len(names); i += 2 {
-			s.rename(keyOf(names[i].schema, names[i].name), names[i+1].schema, names[i+1].name)
+		for i := 0; i+1 < len(st.Names); i += 2 {
+			from, to := st.Names[i], st.Names[i+1]
+			s.rename(keyOf(from.Schema, from.Name), to.Schema, to.Name)
 		}
 	}
 }
 
 func (s *state) put(t *table) {
-	k := keyOf(t.schema, t.name)
-	if s.tables[k] == nil {
-		s.order = append(s.order, k)
-	}
-	s.tables[k] = t
+	s.drop(keyOf(t.schema, t.name))
+	s.order = append(s.order, t)
+	s.tables[keyOf(t.schema, t.name)] = t
 }
 
 func (s *state) drop(k string) {
-	delete(s.tables, k)
-	s.order = slices.DeleteFunc(s.order, func(o string) bool { return o == k })
+	if t := s.tables[k]; t != nil {
+		t.gone = true
+		delete(s.tables, k)
+	}
 }
 
+// rename lets a table keep its place in the order.
 func (s *state) rename(from, schema, name string) {
-	if t := s.tables[from]; t != nil {
-		s.drop(from)
-		t.schema, t.name = schema, name
-		s.put(t)
+	t := s.tables[from]
+	if t == nil {
+		return
 	}
-}
-
-type objectName struct{ schema, name string }
-
-// listed are the names of DROP TABLE a, b.c and of RENAME TABLE a TO b, c TO d, in their order.
-func listed(st *ddl.Statement) (names []objectName) {
-	for i := 1; i < len(st.Tokens); i++ {
-		t := st.Tokens[i]
-		if t.Kind != ddl.Quoted && t.Kind != ddl.Word || t.Is("TABLE", "TABLES", "IF", "EXISTS", "TO", "TEMPORARY", "RESTRICT", "CASCADE", "WAIT", "NOWAIT") && t.Kind == ddl.Word {
-			continue
-		}
-		n := objectName{name: t.Name()}
-		if i+2 < len(st.Tokens) && st.Tokens[i+1].Is(".") {
-			n = objectName{t.Name(), st.Tokens[i+2].Name()}
-			i += 2
-		}
-		names = append(names, n)
-	}
-	return names
+	delete(s.tables, from)
+	s.drop(keyOf(schema, name))
+	t.schema, t.name = schema, name
+	s.tables[keyOf(schema, name)] = t
 }
 
 // add takes over what a definition adds.
@@ -133,6 +131,9 @@ func (t *table) add(d *ddl.Table, by *ddl.Statement) {
 		t.columns = append(t.columns, column{c, by})
 		for _, check := range c.Checks {
 			t.checks = append(t.checks, origin[ddl.Check]{check, by})
+		}
+		if c.Parent != nil {
+			t.inline = append(t.inline, key{*c.Parent, by})
 		}
 		if c.Primary || c.Unique {
 			kind := ddl.Unique
@@ -155,9 +156,17 @@ func (t *table) add(d *ddl.Table, by *ddl.Statement) {
 
 func (s *state) alter(t *table, c *ddl.Clause, by *ddl.Statement) {
 	switch c.Verb {
-	case ddl.AddColumn, ddl.AddKey, ddl.TableOption, ddl.ConvertCharset:
+	case ddl.AddColumn, ddl.AddKey, ddl.TableOption:
+		if c.Table == nil {
+			return
+		}
+		if slices.ContainsFunc(c.Table.Options, func(o ddl.Option) bool { return o.Name == "CHARSET" || o.Name == "COLLATE" }) {
+			t.keepCharsets()
+		}
+		t.add(c.Table, by)
+	case ddl.ConvertCharset:
 		if c.Table != nil {
-			t.add(c.Table, by)
+			t.convert(c.Table, by)
 		}
 	case ddl.ModifyColumn, ddl.ChangeColumn:
 		if c.Table == nil || len(c.Table.Columns) == 0 {
@@ -186,10 +195,45 @@ func (s *state) alter(t *table, c *ddl.Clause, by *ddl.Statement) {
 		t.keys = slices.DeleteFunc(t.keys, func(k key) bool { return len(k.is.Parts) == 0 })
 	case ddl.DropKey:
 		t.dropKey(c)
+	case ddl.RenameKey:
+		for i := range t.keys {
+			if k := &t.keys[i].is; k.Kind != ddl.Foreign && strings.EqualFold(k.Name, c.Name) {
+				k.Name = c.NewName
+			}
+		}
 	case ddl.RenameTo:
 		s.rename(keyOf(t.schema, t.name), c.NewSchema, c.NewName)
 	case ddl.Partitioning:
-		t.partitioned = true
+		t.partitioned = c.What != "REMOVE"
+	}
+}
+
+// theDatabases is the character set of a column that had the database's when the table got another one.
+const theDatabases = "\x00"
+
+// keepCharsets lets columns keep what they have from the table before its default changes: that is for new ones only.
+func (t *table) keepCharsets() {
+	for i := range t.columns {
+		if c := &t.columns[i].is; c.Charset == "" && c.Collation == "" {
+			c.Charset, c.Collation = t.options["CHARSET"], t.options["COLLATE"]
+			if c.Charset == "" && c.Collation == "" {
+				c.Charset = theDatabases
+			}
+		}
+	}
+	delete(t.options, "CHARSET")
+	delete(t.options, "COLLATE")
+}
+
+// convert gives the table, and all its columns of text, another character set.
+func (t *table) convert(d *ddl.Table, by *ddl.Statement) {
+	delete(t.options, "CHARSET")
+	delete(t.options, "COLLATE")
+	t.add(d, by)
+	for i := range t.columns {
+		if c := &t.columns[i]; slices.Contains(texts, c.is.Type) && !strings.EqualFold(c.is.Charset, "binary") {
+			c.is.Charset, c.is.Collation = "", ""
+		}
 	}
 }
 
@@ -208,6 +252,9 @@ func (t *table) renamed(from, to string) {
 func (t *table) dropKey(c *ddl.Clause) {
 	t.keys = slices.DeleteFunc(t.keys, func(k key) bool {
 		named := strings.EqualFold(k.is.Name, c.Name) || strings.EqualFold(k.is.Constraint, c.Name)
+		if k.is.Kind != ddl.Foreign && k.is.Name == "" && len(k.is.Parts) > 0 { // the server names it after its first column
+			named = named || strings.EqualFold(k.is.Parts[0].Column, c.Name)
+		}
 		switch c.What {
 		case "PRIMARY KEY":
 			return k.is.Kind == ddl.Primary

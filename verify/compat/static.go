@@ -1,18 +1,23 @@
 package compat
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
+	"changeover/internal/server"
 	"changeover/verify/compat/ddl"
 )
 
-// checks are what rules name as their check: what no pattern can say. Each emits the places that it means.
-var checks map[string]func(c *checker, emit func(hit))
+// checks are what rules name as their check: what no pattern can say. Each emits the places that it means. Files
+// add theirs when the program starts, since the rules' reader asks for them.
+var checks = map[string]func(c *checker, emit func(hit)){}
 
-func init() { // the rules' file reader asks for it, so it can't be initialized where it is
-	checks = map[string]func(*checker, func(hit)){
+func init() {
+	maps.Copy(checks, map[string]func(*checker, func(hit)){
 		"if-exists-within":      ifExistsWithin,
 		"or-replace":            orReplace,
 		"bare-default":          bareDefault,
@@ -36,6 +41,7 @@ func init() { // the rules' file reader asks for it, so it can't be initialized 
 		"utf8mb3":               utf8mb3,
 		"no-primary-key":        noPrimaryKey,
 		"key-length":            keyLength,
+		"whole-text":            wholeText,
 		"reserved-name":         reservedName,
 		"name-case":             nameCase,
 		"maria-comment":         mariaComment,
@@ -50,13 +56,11 @@ func init() { // the rules' file reader asks for it, so it can't be initialized 
 		"narrower-on-way-back":  narrowerOnWayBack,
 		"mysql-system-schema":   systemSchema,
 		"versions":              versions,
-		"no-down":               noDown,
-		"delimiter":             delimiter,
 		"several-ddl":           severalDDL,
 		"transaction-about-ddl": transactionAboutDDL,
 		"session-left":          sessionLeft,
 		"destructive":           destructive,
-	}
+	})
 }
 
 func ifExistsWithin(c *checker, emit func(hit)) {
@@ -90,13 +94,20 @@ func orReplace(c *checker, emit func(hit)) {
 // times are defaults that need no parentheses.
 var times = []string{"CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP"}
 
+// oneWord are defaults of one word that need no parentheses.
+var oneWord = append([]string{"NULL", "TRUE", "FALSE"}, times...)
+
 func bareDefault(c *checker, emit func(hit)) {
 	c.each(func(st *ddl.Statement) {
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) {
 			d := col.Default
 			if d.From+1 < d.To && st.Tokens[d.From].Kind == ddl.Word && st.Tokens[d.From+1].Is("(") && !st.Tokens[d.From].Is(times...) ||
-				d.From < d.To && st.Tokens[d.From].Is("CURDATE", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_USER", "UTC_TIMESTAMP", "UTC_DATE") {
-				emit(hit{st: st, from: d.From, to: d.To, object: objectOf(st) + "." + col.Name, sql: "DEFAULT (" + st.Between(d) + ")"})
+				d.From+1 == d.To && (st.Tokens[d.From].Kind == ddl.Quoted || st.Tokens[d.From].Kind == ddl.Word && !st.Tokens[d.From].Is(oneWord...)) {
+				h := hit{st: st, from: d.From, to: d.To, object: objectOf(st) + "." + col.Name}
+				if !st.Tokens[d.From].Is("NEXTVAL", "LASTVAL", "SETVAL") { // a sequence's, of which MySQL has none (MDB201)
+					h.sql = "DEFAULT (" + st.Between(d) + ")"
+				}
+				emit(h)
 			}
 		})
 	})
@@ -221,12 +232,20 @@ func fullTextParser(c *checker, emit func(hit)) {
 }
 
 func zeroDefault(c *checker, emit func(hit)) {
+	var strict Severity // a warning, where the target's mode is not known, or the text sets its own
+	if mode, _ := c.targetVariable("sql_mode"); strings.Contains(mode, "STRICT_") && strings.Contains(mode, "NO_ZERO_DATE") {
+		strict = Error
+	}
 	c.each(func(st *ddl.Statement) {
+		severity := strict
+		if severity != "" && c.setsMode(st) {
+			severity = ""
+		}
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) {
 			d := col.Default
 			if d.To-d.From == 1 && slices.Contains([]string{"DATE", "DATETIME", "TIMESTAMP"}, col.Type) {
 				if v := strings.Trim(st.Tokens[d.From].Text, `'"`); strings.HasPrefix(v, "0000-") || strings.Contains(v, "-00") || v == "0" {
-					emit(hit{st: st, from: d.From, to: d.To, object: objectOf(st) + "." + col.Name})
+					emit(hit{st: st, from: d.From, to: d.To, object: objectOf(st) + "." + col.Name, severity: severity})
 				}
 			}
 		})
@@ -250,7 +269,11 @@ func floatAuto(c *checker, emit func(hit)) {
 	c.each(func(st *ddl.Statement) {
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) {
 			if col.Auto && slices.Contains(floats, col.Type) {
-				emit(hit{st: st, from: col.At.From, to: col.At.To, object: objectOf(st) + "." + col.Name})
+				h := hit{st: st, from: col.At.From, to: col.At.To, object: objectOf(st) + "." + col.Name}
+				if c.opts.To.meets(">=8.4") {
+					h.severity = Error
+				}
+				emit(h)
 			}
 		})
 	})
@@ -261,7 +284,8 @@ var wholes = []string{"TINYINT", "SMALLINT", "MEDIUMINT", "INT", "INTEGER", "BIG
 func displayWidth(c *checker, emit func(hit)) {
 	c.each(func(st *ddl.Statement) {
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) {
-			if slices.Contains(wholes, col.Type) && (len(col.Args) == 1 && !(col.Type == "TINYINT" && col.Args[0] == "1") || col.Zerofill) {
+			width := len(col.Args) == 1 && !(col.Type == "TINYINT" && col.Args[0] == "1") && c.input.live[st.File] == nil // some servers show it always
+			if slices.Contains(wholes, col.Type) && (width || col.Zerofill) {
 				emit(hit{st: st, from: col.TypeAt, to: min(col.TypeAt+4, col.At.To), object: objectOf(st) + "." + col.Name})
 			}
 		})
@@ -274,6 +298,9 @@ func yearWidth(c *checker, emit func(hit)) {
 			if col.Type == "YEAR" && len(col.Args) == 1 {
 				h := hit{st: st, from: col.TypeAt, to: col.TypeAt + 4, object: objectOf(st) + "." + col.Name}
 				if col.Args[0] != "2" {
+					if c.input.live[st.File] != nil { // a MariaDB shows it always
+						return
+					}
 					h.severity = Info
 				}
 				emit(h)
@@ -282,12 +309,39 @@ func yearWidth(c *checker, emit func(hit)) {
 	})
 }
 
+// implicitTimestamp finds TIMESTAMP columns that say too little: under explicit_defaults_for_timestamp=OFF they get a
+// default and ON UPDATE, or are NOT NULL, which they are not under ON. A server that was looked at shows all of it.
 func implicitTimestamp(c *checker, emit func(hit)) {
+	var severity Severity
+	if s := c.opts.Source; s != nil {
+		switch s.Variables["explicit_defaults_for_timestamp"] {
+		case "ON":
+			return
+		case "OFF":
+			severity = Error
+		}
+	}
 	c.each(func(st *ddl.Statement) {
+		if c.input.live[st.File] != nil {
+			return
+		}
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) {
-			if col.Type == "TIMESTAMP" && col.Null != ddl.Nullable && col.Default.From == col.Default.To && col.OnUpdate.From == col.OnUpdate.To && col.Generated.From == col.Generated.To {
-				emit(hit{st: st, from: col.At.From, to: col.At.To, object: objectOf(st) + "." + col.Name})
+			if col.Type != "TIMESTAMP" || col.Null == ddl.Nullable || col.Generated.From < col.Generated.To {
+				return
 			}
+			h := hit{st: st, from: col.At.From, to: col.At.To, object: objectOf(st) + "." + col.Name, severity: severity}
+			said := col.Default.From < col.Default.To || col.OnUpdate.From < col.OnUpdate.To
+			switch {
+			case !said:
+			case col.Null == ddl.Unsaid && !(col.Default.From < col.Default.To && st.Tokens[col.Default.From].Is("NULL")):
+				h.says = "TIMESTAMP that says neither NULL nor NOT NULL"
+				if severity == "" {
+					h.severity = Info
+				}
+			default:
+				return
+			}
+			emit(h)
 		})
 	})
 }
@@ -359,12 +413,52 @@ func charsetUnsaid(c *checker, emit func(hit)) {
 		if t.unknown || t.options["CHARSET"] != "" || t.options["COLLATE"] != "" {
 			return
 		}
-		for _, col := range t.columns {
-			if slices.Contains(texts, col.is.Type) && col.is.Charset == "" && col.is.Collation == "" {
-				emit(hit{st: t.made, from: 0, to: min(t.made.NameAt+1, len(t.made.Tokens)), object: t.String()})
-				return
+		h := hit{st: t.made, from: 0, to: min(t.made.NameAt+1, len(t.made.Tokens)), object: t.String(), sql: c.offeredCharset(t)}
+		found := false
+		for i := range t.columns {
+			col := &t.columns[i].is
+			if !slices.Contains(texts, col.Type) || col.Charset != "" || col.Collation != "" {
+				continue
+			}
+			found = true
+			if t.unique(col.Name) {
+				h.says = "nothing is said of the collation of " + col.Name + ", which is in a unique key: what is equal differs between servers"
 			}
 		}
+		if found {
+			emit(h)
+		}
+	})
+}
+
+// offeredCharset is what a table that says nothing may say: what its foreign keys' parents say, or else the source's own
+// default, so that nothing changes. It is empty where neither is known.
+func (c *checker) offeredCharset(t *table) string {
+	for _, k := range t.keys {
+		if k.is.Kind != ddl.Foreign {
+			continue
+		}
+		if p := c.state.tables[keyOf(cmp.Or(k.is.RefSchema, t.schema), k.is.RefTable)]; p != nil && p.options["CHARSET"] != "" && p.options["COLLATE"] != "" {
+			return "DEFAULT CHARSET=" + p.options["CHARSET"] + " COLLATE=" + p.options["COLLATE"]
+		}
+	}
+	collation := ""
+	switch {
+	case c.opts.Source != nil:
+		collation = c.opts.Source.Variables["collation_server"]
+	case c.opts.From == server.MariaDB:
+		collation = "utf8mb4_general_ci"
+	}
+	if charset, _, _ := strings.Cut(collation, "_"); charset != "" && !strings.Contains(collation, "uca1400") { // which MySQL has not
+		return "DEFAULT CHARSET=" + charset + " COLLATE=" + collation
+	}
+	return ""
+}
+
+// unique tells whether a column is in a unique key.
+func (t *table) unique(column string) bool {
+	return slices.ContainsFunc(t.keys, func(k key) bool {
+		return (k.is.Kind == ddl.Unique || k.is.Kind == ddl.Primary) && slices.ContainsFunc(k.is.Parts, func(p ddl.Part) bool { return strings.EqualFold(p.Column, column) })
 	})
 }
 
@@ -407,55 +501,93 @@ func (t *table) whole(k *ddl.Key) bool {
 // widths are the bytes of a character at most.
 var widths = map[string]int{"utf8mb4": 4, "utf8": 3, "utf8mb3": 3, "ucs2": 2, "utf16": 4, "utf16le": 4, "utf32": 4, "gbk": 2, "sjis": 2, "big5": 2, "euckr": 2, "gb2312": 2, "cp932": 2, "ujis": 3, "eucjpms": 3, "gb18030": 4}
 
-// maxKey is what an index of InnoDB takes, in bytes, with DYNAMIC rows and pages of 16 KiB.
-const maxKey = 3072
+// What an index of InnoDB takes, in bytes, with pages of 16 KiB: the whole, and of each column. Rows that are COMPACT
+// or REDUNDANT have room for less of one.
+const (
+	maxKey      = 3072
+	maxOldStyle = 767
+)
 
 func keyLength(c *checker, emit func(hit)) {
 	c.tables(func(t *table) {
+		limit := maxKey
+		if f := strings.ToUpper(t.options["ROW_FORMAT"]); f == "COMPACT" || f == "REDUNDANT" {
+			limit = maxOldStyle
+		}
 		for _, k := range t.keys {
-			if k.is.Kind == ddl.FullText || k.is.Kind == ddl.Spatial || k.is.Kind == ddl.Foreign {
+			if k.is.Kind == ddl.FullText || k.is.Kind == ddl.Spatial || k.is.Kind == ddl.Foreign || k.is.Kind == ddl.VectorKey {
 				continue
 			}
+			h := hit{st: k.by, from: k.is.At.From, to: k.is.At.To, object: t.String()}
+			sum, sure := 0, true
 			for _, p := range k.is.Parts {
-				if n := t.partBytes(p); n > maxKey {
-					emit(hit{st: k.by, from: k.is.At.From, to: k.is.At.To, object: t.String(),
-						says: fmt.Sprintf("column %s takes up to %d bytes of the index, and InnoDB takes %d", p.Column, n, maxKey)})
+				n, said := t.partBytes(p)
+				sum, sure = sum+n, sure && said
+				if n > limit {
+					h.says = fmt.Sprintf("column %s takes up to %d bytes of the index, and InnoDB takes %d", p.Column, n, limit)
 				}
 			}
+			if h.says == "" && sum > maxKey {
+				h.says = fmt.Sprintf("its columns take up to %d bytes of the index, and InnoDB takes %d", sum, maxKey)
+			}
+			if h.says == "" {
+				continue
+			}
+			if !sure { // in another character set than the target's default it may fit
+				h.severity = Warning
+			}
+			emit(h)
 		}
 	})
 }
 
-// partBytes is how long a part of a key over text or bytes may be; 0 if it is something else, or not known.
-func (t *table) partBytes(p ddl.Part) int {
+// partBytes is how long a part of a key may be; 0 if it is not known. Sure is false where nothing is said of the
+// column's character set, so that it is the database's.
+func (t *table) partBytes(p ddl.Part) (n int, sure bool) {
 	col := t.column(p.Column)
 	if col == nil {
-		return 0
+		return 0, true
 	}
 	length := p.Prefix
-	if length == 0 {
-		if len(col.is.Args) != 1 || !slices.Contains([]string{"CHAR", "VARCHAR", "VARBINARY", "BINARY", "CHARACTER VARYING"}, col.is.Type) {
-			return 0
+	switch {
+	case slices.Contains([]string{"CHAR", "CHARACTER", "VARCHAR", "CHARACTER VARYING", "NVARCHAR", "VARBINARY"}, col.is.Type):
+		if length == 0 && len(col.is.Args) == 1 {
+			length, _ = strconv.Atoi(col.is.Args[0])
 		}
-		_, _ = fmt.Sscan(col.is.Args[0], &length)
+	case slices.Contains(blobs, col.is.Type) || strings.HasSuffix(col.is.Type, "BINARY"):
+		if length == 0 {
+			return 0, true
+		}
+	default:
+		n, _, _ = t.columnBytes(&col.is)
+		return n, true
 	}
 	if strings.HasSuffix(col.is.Type, "BINARY") || strings.HasSuffix(col.is.Type, "BLOB") {
-		return length
+		return length, true
 	}
-	charset := strings.ToLower(col.is.Charset)
-	if charset == "" && col.is.Collation != "" {
-		charset, _, _ = strings.Cut(strings.ToLower(col.is.Collation), "_")
-	}
-	if charset == "" {
-		charset = strings.ToLower(t.options["CHARSET"])
-	}
-	if charset == "" && t.options["COLLATE"] != "" {
-		charset, _, _ = strings.Cut(strings.ToLower(t.options["COLLATE"]), "_")
-	}
-	if charset == "" {
-		charset = "utf8mb4" // the target's default
-	}
-	return length * max(1, widths[charset])
+	width, sure := t.width(&col.is)
+	return length * width, sure
+}
+
+// documents are the types of which MySQL indexes no whole value.
+var documents = []string{"TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "JSON"}
+
+// wholeText finds keys over whole TEXT, BLOB or JSON. Those that are unique over text are MDB211's.
+func wholeText(c *checker, emit func(hit)) {
+	c.tables(func(t *table) {
+		for _, k := range t.keys {
+			if k.is.Kind != ddl.Plain && k.is.Kind != ddl.Unique && k.is.Kind != ddl.Primary {
+				continue
+			}
+			for _, p := range k.is.Parts {
+				col := t.column(p.Column)
+				if col == nil || p.Prefix > 0 || !slices.Contains(documents, col.is.Type) || k.is.Kind != ddl.Plain && col.is.Type != "JSON" {
+					continue
+				}
+				emit(hit{st: k.by, from: k.is.At.From, to: k.is.At.To, object: t.String() + "." + p.Column, says: "a key over whole " + col.is.Type})
+			}
+		}
+	})
 }
 
 func reservedName(c *checker, emit func(hit)) {
@@ -485,7 +617,40 @@ func reservedName(c *checker, emit func(hit)) {
 			look(st, st.NameAt, objectOf(st))
 		}
 		eachColumn(st, func(col *ddl.Column, _ *ddl.Clause) { look(st, col.At.From, objectOf(st)+"."+col.Name) })
+		for _, i := range usedNames(st) {
+			look(st, i, objectOf(st))
+		}
 	})
+}
+
+// since8 are words that are reserved since MySQL 8.0, and stand behind AS for nothing but a name.
+var since8 = []string{"CUBE", "CUME_DIST", "DENSE_RANK", "EMPTY", "EXCEPT", "FIRST_VALUE", "FUNCTION", "GROUPING", "GROUPS", "INTERSECT", "LAG", "LAST_VALUE", "LEAD",
+	"NTH_VALUE", "NTILE", "OF", "OVER", "PERCENT_RANK", "RANK", "RECURSIVE", "ROW", "ROWS", "ROW_NUMBER", "SYSTEM", "WINDOW", "QUALIFY", "TABLESAMPLE"}
+
+// usedNames are the tokens that are names, beyond doubt, in programs, changes and queries: variables that are declared,
+// columns of an INSERT, and aliases behind AS. Those in backticks do no harm there.
+func usedNames(st *ddl.Statement) (at []int) {
+	word := func(i int) bool { return i < len(st.Tokens) && st.Tokens[i].Kind == ddl.Word }
+	for i := 0; i+1 < len(st.Tokens); i++ {
+		switch t := st.Tokens[i]; {
+		case t.Is("DECLARE") && st.Body > 0:
+			for i++; word(i) && !st.Tokens[i].Is("CONTINUE", "EXIT", "UNDO"); i += 2 {
+				at = append(at, i)
+				if i+1 < len(st.Tokens) && !st.Tokens[i+1].Is(",") {
+					break
+				}
+			}
+		case t.Is("AS") && word(i+1) && st.Tokens[i+1].Is(since8...) && (i+2 == len(st.Tokens) || st.Tokens[i+2].Is(",", "FROM", ";", ")")):
+			at = append(at, i+1)
+		}
+	}
+	if st.Kind != ddl.Change || !st.Tokens[0].Is("INSERT", "REPLACE") || st.NameAt < 0 {
+		return at
+	}
+	for i := st.NameAt + 1; word(i+1) && st.Tokens[i].Is("(", ",") && !st.Tokens[i+1].Is("SELECT", "WITH", "VALUES", "TABLE"); i += 2 {
+		at = append(at, i+1)
+	}
+	return at
 }
 
 func nameCase(c *checker, emit func(hit)) {
@@ -511,7 +676,7 @@ func mariaComment(c *checker, emit func(hit)) {
 	c.each(func(st *ddl.Statement) {
 		for i := 0; i < len(st.Tokens); i++ {
 			g := st.Tokens[i].Gate
-			if !forMariaDB(st.Tokens[i]) {
+			if !forMariaDB(st.Tokens[i]) || st.Kind == ddl.Set { // what a dump says to its own server makes no definition
 				continue
 			}
 			end := i

@@ -1,22 +1,37 @@
 package compat
 
 import (
+	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"changeover/verify/compat/ddl"
 )
 
+// foreignKeys goes through those that the target makes.
 func (c *checker) foreignKeys(fn func(t *table, k *key, parent *table)) {
+	inline := c.opts.To.meets(">=9.0")
 	c.tables(func(t *table) {
+		each := func(k *key) {
+			if k.is.Kind != ddl.Foreign {
+				return
+			}
+			parent := c.state.tables[keyOf(cmp.Or(k.is.RefSchema, t.schema), k.is.RefTable)]
+			if parent != nil && len(k.is.RefColumns) == 0 { // it means the primary key
+				filled := *k
+				filled.is.RefColumns = parent.primary()
+				k = &filled
+			}
+			fn(t, k, parent)
+		}
 		for i := range t.keys {
-			if k := &t.keys[i]; k.is.Kind == ddl.Foreign {
-				schema := k.is.RefSchema
-				if schema == "" {
-					schema = t.schema
-				}
-				fn(t, k, c.state.tables[keyOf(schema, k.is.RefTable)])
+			each(&t.keys[i])
+		}
+		for i := range t.inline {
+			if inline && t.column(t.inline[i].is.Parts[0].Column) != nil {
+				each(&t.inline[i])
 			}
 		}
 	})
@@ -37,16 +52,26 @@ func like(c *ddl.Column) string {
 	return t
 }
 
+// characters are the types of text that a foreign key takes for each other.
+var characters = []string{"CHAR", "VARCHAR", "CHARACTER", "CHARACTER VARYING", "NVARCHAR"}
+
 func foreignTypes(c *checker, emit func(hit)) {
 	c.foreignKeys(func(t *table, k *key, parent *table) {
 		h := hit{st: k.by, from: k.is.At.From, to: k.is.At.To, object: t.String()}
 		if parent == nil {
+			if k.is.RefSchema != "" && !strings.EqualFold(k.is.RefSchema, t.schema) {
+				return // FK603's
+			}
 			h.says = fmt.Sprintf("the parent table %s is not made by these statements", k.is.RefTable)
-			if len(c.input.Steps) == 0 || k.is.RefSchema != "" { // a dump may be of a part
+			if len(c.input.Steps) == 0 { // a dump may be of a part
 				h.severity = Warning
 			}
 			emit(h)
 			return
+		}
+		if column, ok := t.notNull(&k.is); ok && (k.is.OnDelete == "SET NULL" || k.is.OnUpdate == "SET NULL") {
+			h.says = "SET NULL, and column " + column + " is NOT NULL"
+			emit(h)
 		}
 		for i, p := range k.is.Parts {
 			if parent.unknown || t.unknown || i >= len(k.is.RefColumns) {
@@ -57,12 +82,23 @@ func foreignTypes(c *checker, emit func(hit)) {
 			case up == nil:
 				h.says = fmt.Sprintf("%s has no column %s", parent, k.is.RefColumns[i])
 				emit(h)
-			case child != nil && like(&child.is) != like(&up.is) && !(slices.Contains(texts, child.is.Type) && slices.Contains(texts, up.is.Type)):
+			case child != nil && like(&child.is) != like(&up.is) && !(slices.Contains(characters, child.is.Type) && slices.Contains(characters, up.is.Type)):
 				h.says = fmt.Sprintf("%s is %s, and %s.%s is %s", p.Column, like(&child.is), parent, up.is.Name, like(&up.is))
 				emit(h)
 			}
 		}
 	})
+}
+
+// notNull is the first column of a key that is NOT NULL.
+func (t *table) notNull(k *ddl.Key) (string, bool) {
+	primary := t.primary()
+	for _, p := range k.Parts {
+		if col := t.column(p.Column); col != nil && (col.is.Null == ddl.NotNull || slices.Contains(primary, strings.ToLower(p.Column))) {
+			return p.Column, true
+		}
+	}
+	return "", false
 }
 
 func foreignAction(c *checker, emit func(hit)) {
@@ -92,12 +128,21 @@ func foreignParent(c *checker, emit func(hit)) {
 				}
 			}
 		}
-		emit(hit{st: k.by, from: k.is.At.From, to: k.is.At.To, object: t.String()})
+		h := hit{st: k.by, from: k.is.At.From, to: k.is.At.To, object: t.String()}
+		if v, _ := c.targetVariable("restrict_fk_on_non_standard_key"); c.opts.To.meets(">=8.4") && v != "OFF" {
+			h.severity = Error
+		}
+		emit(h)
 	})
 }
 
 func definer(c *checker, emit func(hit)) {
+	// Where the target's accounts are known it is known too which of them are missing (definerMissing).
+	known := c.opts.Source != nil && c.opts.Target != nil && len(c.opts.Target.Accounts) > 0
 	c.each(func(st *ddl.Statement) {
+		if known && c.input.live[st.File] != nil {
+			return
+		}
 		switch st.Kind {
 		case ddl.CreateView, ddl.CreateRoutine, ddl.CreateTrigger, ddl.CreateEvent:
 		default:
@@ -117,6 +162,9 @@ func definer(c *checker, emit func(hit)) {
 }
 
 func functionKind(c *checker, emit func(hit)) {
+	if v, _ := c.targetVariable("log_bin_trust_function_creators"); v == "ON" {
+		return
+	}
 	c.each(func(st *ddl.Statement) {
 		if st.Kind != ddl.CreateRoutine {
 			return
@@ -129,7 +177,7 @@ func functionKind(c *checker, emit func(hit)) {
 				return
 			}
 		}
-		if function {
+		if function && st.Body > 0 { // one of a shared library has none
 			emit(hit{st: st, from: 0, to: min(st.NameAt+1, len(st.Tokens)), object: objectOf(st)})
 		}
 	})
@@ -154,9 +202,15 @@ func (c *checker) ups(fn func(st *ddl.Statement, cl *ddl.Clause)) {
 
 // madeHere tells whether a file makes the table that its statement alters: nobody uses that table yet.
 func (c *checker) madeHere(t *readText, st *ddl.Statement) bool {
-	return slices.ContainsFunc(t.statements, func(s ddl.Statement) bool {
-		return s.Kind == ddl.CreateTable && keyOf(s.Schema, s.Name) == keyOf(st.Schema, st.Name)
-	})
+	if t.made == nil {
+		t.made = map[string]bool{}
+		for i := range t.statements {
+			if s := &t.statements[i]; s.Kind == ddl.CreateTable {
+				t.made[keyOf(s.Schema, s.Name)] = true
+			}
+		}
+	}
+	return t.made[keyOf(st.Schema, st.Name)]
 }
 
 func oldApplication(c *checker, emit func(hit)) {
@@ -299,36 +353,12 @@ func versions(c *checker, emit func(hit)) {
 			emit(hit{object: fmt.Sprintf("version %d", b.Version), evidence: a.Title + ", " + b.Title, says: fmt.Sprintf("version %d is there twice: %s and %s", b.Version, a.Title, b.Title)})
 		}
 	}
-	for _, name := range c.input.Odd {
+	for _, odd := range c.input.Odd {
+		name := path.Base(odd)
+		if strings.HasSuffix(odd, "/") {
+			name += "/"
+		}
 		emit(hit{object: name, evidence: name, says: name + " is no name of a migration: golang-migrate passes it over in silence"})
-	}
-}
-
-func noDown(c *checker, emit func(hit)) {
-	for _, s := range c.input.Steps {
-		if s.Down == nil && s.Up != nil {
-			emit(hit{object: s.Up.Name, evidence: s.Up.Name})
-		}
-	}
-}
-
-func delimiter(c *checker, emit func(hit)) {
-	if len(c.input.Steps) == 0 {
-		return // a dump is for the client
-	}
-	for i := range c.files {
-		f := c.files[i].file
-		offset := 0
-		for line := range strings.Lines(f.Text) {
-			word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-			at := offset + max(0, strings.Index(line, word))
-			// A column may be called source.
-			within := slices.ContainsFunc(c.files[i].statements, func(st ddl.Statement) bool { return st.Kind != ddl.Other && st.Start < at && at < st.End })
-			if (strings.EqualFold(word, "DELIMITER") || strings.EqualFold(word, "SOURCE") || word == `\.`) && !within {
-				emit(hit{st: &ddl.Statement{File: f, Start: at, End: at + len(word)}, object: f.Name}) // it is in no statement
-			}
-			offset += len(line)
-		}
 	}
 }
 
@@ -344,7 +374,7 @@ func severalDDL(c *checker, emit func(hit)) {
 				continue
 			}
 			if n++; n == 2 {
-				emit(hit{st: st, from: 0, to: min(2, len(st.Tokens)), object: c.files[i].file.Name, evidence: c.files[i].file.Name})
+				emit(hit{st: st, from: 0, to: min(2, len(st.Tokens)), object: path.Base(c.files[i].file.Name), evidence: path.Base(c.files[i].file.Name)})
 			}
 		}
 	}
@@ -364,7 +394,7 @@ func transactionAboutDDL(c *checker, emit func(hit)) {
 			case len(st.Tokens) > 0 && st.Tokens[0].Is("COMMIT", "ROLLBACK"):
 				begun = nil
 			case begun != nil && definition(st.Kind):
-				emit(hit{st: begun, object: c.files[i].file.Name})
+				emit(hit{st: begun, object: path.Base(c.files[i].file.Name)})
 				begun = nil
 			}
 		}
@@ -400,7 +430,7 @@ func sessionLeft(c *checker, emit func(hit)) {
 			order = slices.DeleteFunc(order, func(n string) bool { return n == name })
 		}
 		for _, name := range order {
-			emit(hit{st: last[name], object: c.files[i].file.Name, says: "the session keeps " + name + " for the files that follow"})
+			emit(hit{st: last[name], object: path.Base(c.files[i].file.Name), says: "the session keeps " + name + " for the files that follow"})
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"changeover/verify/compat/ddl"
 )
 
 // Exemption is somebody's word that a finding is meant to be there, with the reason.
@@ -19,9 +22,10 @@ type Exemption struct {
 	// Until is the last day on which it holds (2026-12-01); empty: for ever.
 	Until string `yaml:"until" json:"until,omitempty"`
 
-	line, endLine int // of one that stands in a text: the statement's lines
-	at            string
-	used          bool
+	in   *ddl.Statement // of one that stands in a text: what it is for; nil: nothing
+	text bool           // it stands in a text
+	at   string
+	used bool
 }
 
 // ReadExemptions reads a file of exemptions: a YAML list. Unknown keys, rules that are none and reasons that
@@ -55,8 +59,31 @@ func (e *Exemption) valid() error {
 	return nil
 }
 
+// fingerprints are how they are written.
+var fingerprints = regexp.MustCompile(`^[0-9a-f]{20}$`)
+
+// ReadBaseline reads the findings that were there before: a fingerprint begins each line, and # a comment.
+func ReadBaseline(name, text string) (all []string, err error) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		print, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case print == "", strings.HasPrefix(print, "#"):
+		case !fingerprints.MatchString(print):
+			return nil, fmt.Errorf("%s:%d: a line of a baseline begins with a fingerprint, not with %.30q: write it with --write-baseline", name, n, print)
+		default:
+			all = append(all, print)
+		}
+	}
+	return all, nil
+}
+
 // inPlace is how one stands in a comment before a statement, or within it.
 var inPlace = regexp.MustCompile(`changeover:ignore\s+([A-Za-z]+[0-9]+)(?:\s+until=(\S+))?(?:\s+(.*))?`)
+
+// InBaseline is the reason of a finding that was there before.
+const InBaseline = "in the baseline"
 
 // suppress moves findings that somebody has exempted, or that the baseline has, and says which exemptions are
 // over or fit nothing any more.
@@ -70,6 +97,10 @@ func (c *checker) suppress() error {
 		all = append(all, own...)
 	}
 	today := c.opts.Now.UTC().Format(time.DateOnly)
+	known := map[string]bool{}
+	for _, print := range c.opts.Baseline {
+		known[print] = true
+	}
 	kept := c.report.Findings[:0]
 	for _, f := range c.report.Findings {
 		if e := exemptionOf(all, &f, today); e != nil {
@@ -78,8 +109,8 @@ func (c *checker) suppress() error {
 			c.report.Suppressed = append(c.report.Suppressed, f)
 			continue
 		}
-		if slices.Contains(c.opts.Baseline, f.Fingerprint) {
-			f.Suppression = &Exemption{Rule: f.Rule, Reason: "in the baseline"}
+		if known[f.Fingerprint] {
+			f.Suppression = &Exemption{Rule: f.Rule, Reason: InBaseline}
 			c.report.Suppressed = append(c.report.Suppressed, f)
 			continue
 		}
@@ -91,11 +122,17 @@ func (c *checker) suppress() error {
 		case e.used:
 		case e.Until != "" && e.Until < today:
 			c.report.Unchecked = append(c.report.Unchecked, Unchecked{Rule: strings.ToUpper(e.Rule), Reason: "the exemption at " + e.at + " is over since " + e.Until})
-		default:
+		case c.looked(e.Rule):
 			c.report.Unchecked = append(c.report.Unchecked, Unchecked{Rule: strings.ToUpper(e.Rule), Reason: "the exemption at " + e.at + " fits nothing any more: take it out"})
 		}
 	}
 	return nil
+}
+
+// looked tells whether a rule was asked, and nothing kept it from looking.
+func (c *checker) looked(id string) bool {
+	return slices.ContainsFunc(c.rules, func(r *Rule) bool { return strings.EqualFold(r.ID, id) }) &&
+		!slices.ContainsFunc(c.report.Unchecked, func(u Unchecked) bool { return strings.EqualFold(u.Rule, id) })
 }
 
 func exemptionOf(all []Exemption, f *Finding, today string) *Exemption {
@@ -107,7 +144,7 @@ func exemptionOf(all []Exemption, f *Finding, today string) *Exemption {
 		if e.File != "" && (f.Location == nil || !strings.HasSuffix(f.Location.File, e.File)) {
 			continue
 		}
-		if e.line > 0 && (f.Location == nil || f.Location.Line < e.line || f.Location.Line > e.endLine) {
+		if e.text && !f.Location.within(e.in) {
 			continue
 		}
 		return e
@@ -115,29 +152,46 @@ func exemptionOf(all []Exemption, f *Finding, today string) *Exemption {
 	return nil
 }
 
-// exemptions are those that stand in a file's comments: each is for the statement in which it stands, or for
-// the next one.
+// within tells whether a place is in a statement.
+func (l *Location) within(st *ddl.Statement) bool {
+	if l == nil || st == nil || l.File != st.File.Name {
+		return false
+	}
+	line, column := st.File.At(st.Start)
+	endLine, endColumn := st.File.At(st.End)
+	return (l.Line > line || l.Line == line && l.Column >= column) && (l.Line < endLine || l.Line == endLine && l.Column < endColumn)
+}
+
+// exemptions are those that stand in a file's comments.
 func (t *readText) exemptions() ([]Exemption, error) {
 	var all []Exemption
 	for _, comment := range t.file.Comments() {
 		for _, m := range inPlace.FindAllStringSubmatch(comment.Text, -1) {
 			line, _ := t.file.At(comment.Start)
-			e := Exemption{Rule: m[1], Until: m[2], Reason: strings.TrimSpace(strings.TrimSuffix(m[3], "*/")), File: t.file.Name, at: fmt.Sprintf("%s:%d", t.file.Name, line)}
+			e := Exemption{Rule: m[1], Until: m[2], Reason: strings.TrimSpace(strings.TrimSuffix(m[3], "*/")), File: t.file.Name,
+				at: fmt.Sprintf("%s:%d", t.file.Name, line), text: true, in: t.meant(comment.Start)}
 			if err := e.valid(); err != nil {
 				return nil, err
-			}
-			for i := range t.statements {
-				if st := &t.statements[i]; st.End > comment.Start {
-					e.line, _ = t.file.At(min(st.Start, comment.Start))
-					e.endLine, _ = t.file.At(st.End)
-					break
-				}
-			}
-			if e.line == 0 { // behind the last: for the whole file
-				e.line, e.endLine = 1, 1<<30
 			}
 			all = append(all, e)
 		}
 	}
 	return all, nil
+}
+
+// meant is the statement that a comment is about: the one in which it stands or that ends on its line, else the next.
+func (t *readText) meant(at int) *ddl.Statement {
+	i, _ := slices.BinarySearchFunc(t.statements, at, func(st ddl.Statement, at int) int { return cmp.Compare(st.End, at+1) })
+	if i > 0 {
+		before := &t.statements[i-1]
+		end, _ := t.file.At(before.End)
+		line, _ := t.file.At(at)
+		if end == line && (i == len(t.statements) || t.statements[i].Start > at) {
+			return before
+		}
+	}
+	if i == len(t.statements) {
+		return nil
+	}
+	return &t.statements[i]
 }

@@ -1,0 +1,47 @@
+CREATE TABLE checked (
+  id INT PRIMARY KEY, a INT, b INT, c VARCHAR(20), d DATE,
+  CONSTRAINT positive CHECK (a > 0),
+  CONSTRAINT both_of CHECK (a < b AND b <> 7 OR a IS NULL),
+  CONSTRAINT word CHECK (c IN ('x', 'y''z') AND CHAR_LENGTH(c) >= 1),
+  CONSTRAINT range_of CHECK (b BETWEEN 1 AND 10),
+  CONSTRAINT pattern CHECK (c LIKE 'a%' OR c REGEXP '^[a-z]+$'),
+  CONSTRAINT negated CHECK (NOT (a = b)),
+  CONSTRAINT later CHECK (d > '2000-01-01'),
+  CONSTRAINT umlaut CHECK (c <> 'ü🙂'),
+  CONSTRAINT arithmetic CHECK ((a + b) * 2 - 1 < 100 AND a % 2 = 0 AND a DIV 2 < 5),
+  CONSTRAINT choice CHECK (CASE WHEN a > 0 THEN b ELSE 0 END = 1),
+  CONSTRAINT casted CHECK (CAST(c AS CHAR(10)) <> 'x'),
+  CONSTRAINT nulls CHECK (COALESCE(a, 0) >= 0 AND IFNULL(b, 1) > 0 AND c IS NOT NULL),
+  CONSTRAINT subs CHECK (SUBSTR(c, 1, 1) <> 'q' AND LCASE(c) = LOWER(c) AND MID(c, 1, 1) <> 'z')
+);
+CREATE TABLE inline_checks (id INT PRIMARY KEY, a INT CHECK (a > 0), b INT NOT NULL CHECK (b BETWEEN 1 AND 5), CHECK (a < b), CHECK (a <> 3));
+CREATE TABLE document_checks (id INT PRIMARY KEY, a LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin CHECK (JSON_VALID(a)));
+CREATE TABLE more_checks (
+  a INT, b VARCHAR(20), c DATETIME, d DOUBLE, j JSON,
+  CONSTRAINT c01 CHECK (NOT (a > 1 AND b LIKE 'x%')),
+  CONSTRAINT c02 CHECK (a NOT BETWEEN 1 AND 3 AND b NOT IN ('x') AND b NOT LIKE 'y_' AND b NOT REGEXP 'q'),
+  CONSTRAINT c03 CHECK (a XOR b = 'x'),
+  CONSTRAINT c04 CHECK (c >= DATE '2000-01-01' AND c < TIMESTAMP '2030-01-01 00:00:00'),
+  CONSTRAINT c05 CHECK (c + INTERVAL 1 DAY > '2000-01-01' AND DATE_SUB(c, INTERVAL a HOUR) < '2050-01-01'),
+  CONSTRAINT c06 CHECK (a IS TRUE OR a IS NOT FALSE OR a IS UNKNOWN),
+  CONSTRAINT c07 CHECK (a <=> 5 OR a != 6),
+  CONSTRAINT c08 CHECK (b COLLATE utf8mb4_bin = 'x'),
+  CONSTRAINT c09 CHECK (JSON_EXTRACT(j, '$.a') = 1 AND JSON_UNQUOTE(JSON_EXTRACT(j, '$.b')) = 'x'),
+  CONSTRAINT c10 CHECK (a << 2 > 4 AND a >> 1 < 9 AND ~a <> 3 AND (a & 6) = 2),
+  CONSTRAINT c11 CHECK (POWER(a, 2) > CEILING(d) AND MOD(a, 3) = 1 AND ABS(-5) = 5 AND a > -5 AND a - -1 > 0),
+  CONSTRAINT c12 CHECK (IF(a > 1, b, 'z') <> NULLIF(b, 'q') AND TRIM(LEADING 'x' FROM b) <> '' AND TRIM(b) <> ''),
+  CONSTRAINT c13 CHECK (EXTRACT(YEAR FROM c) > 2000 AND YEAR(c) > 1999 AND HOUR(c) < 25),
+  CONSTRAINT c14 CHECK (CAST(a AS UNSIGNED) > 1 AND CAST(d AS DECIMAL(10,2)) > 1 AND CONVERT(b USING latin1) <> ''),
+  CONSTRAINT c15 CHECK (a - (b - 1) > 0 AND a - b - 1 > 0 AND a / (2 * 3) > 1 AND a * (2 + 3) > 1),
+  CONSTRAINT c16 CHECK ((a, d) IN ((1, 2), (3, 4))),
+  CONSTRAINT c17 CHECK (a > 1 AND (a > 2 OR d > 3) AND (a > 4 AND (a > 5 AND d > 6))),
+  CONSTRAINT c18 CHECK (LOCATE('a', b) > 0 AND INSTR(b, 'a') > 0 AND POSITION('a' IN b) > 0),
+  CONSTRAINT c19 CHECK (b <> 'it''s' AND b <> 'a\\b' AND b <> 'tab\there' AND b <> "d""q"),
+  CONSTRAINT c20 CHECK (STRCMP(b, 'x') = 0 AND LEFT(b, 1) = 'x' AND RIGHT(b, 1) = 'y' AND INSERT(b, 1, 1, 'z') <> '' AND REPEAT(b, 2) <> ''),
+  CONSTRAINT c21 CHECK (a = 1.50 AND d > 1e3 AND a < 0x10 AND b <> x'4142'),
+  CONSTRAINT c22 CHECK (ISNULL(a) OR a IS NOT NULL AND GREATEST(a, 1) > LEAST(a, 2)),
+  CONSTRAINT c23 CHECK (b = BINARY 'x'),
+  CONSTRAINT c24 CHECK (CASE WHEN a = 1 THEN 'x' WHEN a = 2 THEN 'y' END = b),
+  CONSTRAINT c25 CHECK (b LIKE 'a|%' ESCAPE '|'),
+  CONSTRAINT c26 CHECK (TIMESTAMPDIFF(DAY, c, '2020-01-01') > 1 AND c > '2000-01-01' - INTERVAL 3 MONTH)
+);

@@ -1,0 +1,7 @@
+CREATE TABLE computed (
+  a INT, b INT, c VARCHAR(20), j JSON, t DATETIME,
+  v INT AS (a + b) VIRTUAL, w INT GENERATED ALWAYS AS (a * b) STORED, x VARCHAR(40) AS (CONCAT(c, '-', a)) STORED, y INT AS (IF(a IS NULL, 0, a)), z TINYINT AS (a >= 20) STORED COMMENT 'passed',
+  q VARCHAR(20) AS (LOWER(c)), r VARCHAR(20) AS (SUBSTRING(c, 1, 3)), s INT AS (YEAR(t)) STORED, u VARCHAR(20) AS (JSON_UNQUOTE(JSON_EXTRACT(j, '$.a'))), n INT AS (a DIV 2 + a MOD 3), o INT AS (a | b & 3 ^ 1), p INT AS (-a),
+  k VARCHAR(20) AS (TRIM(c)), l INT AS (CASE a WHEN 1 THEN 2 ELSE 3 END), m DATE AS (CAST(t AS DATE)), i VARCHAR(20) AS (REPLACE(c, 'ü', 'u')), h DATE AS (DATE_ADD(CAST(t AS DATE), INTERVAL 1 DAY)), g INT AS (DAY(t)), f INT AS (LENGTH(c)), e VARCHAR(30) AS (CONCAT_WS(',', c, 'x')),
+  KEY v (v), UNIQUE KEY w (w)
+);
