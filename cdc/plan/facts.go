@@ -14,6 +14,7 @@ import (
 	"changeover/cdc/schema"
 	"changeover/internal/config"
 	"changeover/internal/server"
+	"changeover/verify/compat"
 )
 
 // Facts is all that the rules look at, gathered once.
@@ -28,6 +29,7 @@ type Facts struct {
 	// not be read.
 	Definitions *schema.Schema
 	Dialect     *schema.Target
+	Rules       *compat.Report // what changeover check says of both; nil if one was not seen
 }
 
 // Server is what one side says of itself.
@@ -99,8 +101,13 @@ func (f *Facts) has(needs Sides) bool {
 func gather(ctx context.Context, cfg *config.Config) *Facts {
 	f := &Facts{Config: cfg}
 	var both sync.WaitGroup
+	var seen pictures
 	both.Go(func() {
 		f.Source = look(ctx, Source, cfg.SourceEndpoint, func(s *Server, db *sql.DB, q *sql.Conn) {
+			s.attempt("what changeover check looks at", func() (err error) {
+				seen.source, err = picture(ctx, db, cfg)
+				return err
+			})
 			s.required(s.attempt("the tables", func() (err error) {
 				f.Schema, err = readSchema(ctx, q, cfg)
 				return err
@@ -116,6 +123,12 @@ func gather(ctx context.Context, cfg *config.Config) *Facts {
 	})
 	both.Go(func() {
 		f.Target = look(ctx, Target, cfg.TargetEndpoint, func(s *Server, db *sql.DB, q *sql.Conn) {
+			s.attempt("what changeover check looks at", func() (err error) {
+				if seen.profile, err = compat.Capture(ctx, db, "target"); err == nil {
+					seen.target, err = picture(ctx, db, cfg)
+				}
+				return err
+			})
 			s.required(s.attempt("what the target holds", func() (err error) {
 				f.Waiting, err = readWaiting(ctx, q, cfg)
 				return err
@@ -127,6 +140,7 @@ func gather(ctx context.Context, cfg *config.Config) *Facts {
 		})
 	})
 	both.Wait()
+	f.Rules = seen.check(ctx, f)
 	return f
 }
 

@@ -116,5 +116,5 @@ func sortFindings(findings []Finding) {
 // Checks lists every rule, in the order in which an operator would ask.
 func Checks() []Check {
 	return slices.Concat(connectChecks(), versionChecks(), binlogChecks(), sourceChecks(), targetChecks(),
-		privilegeChecks(), tableChecks(), objectChecks(), sizeChecks())
+		privilegeChecks(), tableChecks(), objectChecks(), ruleChecks(), sizeChecks())
 }

@@ -300,6 +300,28 @@ func TestMySQL(t *testing.T) {
 		}
 	})
 
+	t.Run("what changeover check knows is said once", func(t *testing.T) {
+		b.source.Exec(t, "CREATE DATABASE rules", "CREATE TABLE rules.a (id INT PRIMARY KEY, f FLOAT(7,3))",
+			"CREATE TABLE rules.b (id INT PRIMARY KEY, f FLOAT(7,3))", "CREATE TABLE rules.keyless (t INT)")
+		defer b.source.Exec(t, "DROP DATABASE rules")
+		report := run(t, b.config(t, "rules"))
+		var found []plan.Finding
+		for _, f := range report.Findings {
+			if f.Code == fault.SchemaRule && strings.HasPrefix(f.Detail, "TYP305") {
+				found = append(found, f)
+			}
+			if strings.HasPrefix(f.Detail, "IDX501") {
+				t.Errorf("plan has a code for it: %+v", f)
+			}
+		}
+		if len(found) != 1 || found[0].Severity != plan.Note || !strings.HasSuffix(found[0].Detail, "rules.a.f, rules.b.f") {
+			t.Errorf("%+v of %+v", found, report.Findings)
+		}
+		if !has(report, fault.KeylessTable) {
+			t.Error("a table without a key is not found")
+		}
+	})
+
 	t.Run("source and target are one", func(t *testing.T) {
 		c := b.config(t, "school")
 		c.Target = c.Source
@@ -450,6 +472,23 @@ func TestMariaDB(t *testing.T) {
 		}
 	})
 	b.account = sandbox.Changeover
+
+	t.Run("what the target will not take is said by the rules of check", func(t *testing.T) {
+		b.source.Exec(t, "CREATE DATABASE rules", "CREATE TABLE rules.a (id INT PRIMARY KEY, u UUID, c INT CHECK (c > id))",
+			"CREATE PROCEDURE rules.p() BEGIN FOR i IN 1..3 DO SELECT i; END FOR; END")
+		defer b.source.Exec(t, "DROP DATABASE rules")
+		report := run(t, b.config(t, "rules"))
+		got := map[string]plan.Severity{}
+		for _, f := range report.Findings {
+			if id, _, _ := strings.Cut(f.Detail, " "); f.Code == fault.SchemaRule && (f.Object == "rules.p" || strings.HasPrefix(f.Object, "rules.a")) {
+				got[id] = f.Severity
+			}
+		}
+		// The type is translated, of which plan tells by another code.
+		if got["TYP314"] != plan.Block || got["MDB214"] != plan.Decide || got["MDB206"] != "" || !has(report, fault.Translated) {
+			t.Errorf("%v of %+v", got, report.Findings)
+		}
+	})
 
 	t.Run("each wrong setting has its code", func(t *testing.T) {
 		b.each(t, "school", []setting{

@@ -55,6 +55,7 @@ const (
 	NothingToMove     Code = 1248
 	SQLMode           Code = 1249
 	SchemaPrivilege   Code = 1250
+	SchemaRule        Code = 1251
 	TargetVersion     Code = 1301
 	TargetReader      Code = 1302
 	TargetReadOnly    Code = 1303
@@ -302,6 +303,9 @@ var Catalogue = []Entry{
 	{SchemaPrivilege, "the account may not read a definition on the source",
 		"The text of a routine is shown only to its definer, to holders of SHOW_ROUTINE (MySQL 8.0.20 and later) and of SELECT on the server's tables.",
 		"GRANT SHOW_ROUTINE ON *.* to the account (MariaDB and older MySQL: GRANT SELECT ON mysql.*), then start again."},
+	{SchemaRule, "a rule of changeover check is broken",
+		"The rules by which CI checks a schema were asked about both servers, and one says that something will not work on the target, or not do the same. changeover check --explain with the rule's id says more.",
+		"changeover check source: --target target: names all places, and what to do for each."},
 	{TargetVersion, "the target's version",
 		"The target must be MySQL 8.0 or later, such as Aurora MySQL 3.",
 		"Choose another target."},
@@ -476,12 +480,12 @@ var Catalogue = []Entry{
 	{FenceAccount, "an account writes behind the fence",
 		"It has a privilege that the fence does not bind, itself or by a role, or can't be locked. While it is connected its writes may be lost: they reach the old writer after its last position was read.",
 		"Take the privilege (or the role) from the account, or end its sessions for the time of the cutover. An account of an administrator who knows what is going on can be named in cutover.operators."},
-	{FenceRoutine, "a routine writes behind the fence",
+	{FenceRoutine, "a procedure writes behind the fence",
 		"It runs with the rights of its definer (SQL SECURITY DEFINER), whom the fence does not bind, whoever calls it.",
-		"Give the routine a definer without that privilege, or SQL SECURITY INVOKER, or take EXECUTE from those who call it."},
+		"Give the procedure a definer without that privilege, or SQL SECURITY INVOKER, or take EXECUTE from those who call it."},
 	{FenceEvent, "events can't be stopped",
 		"An event that goes on behind the fence writes to the old writer, and the new one has it too.",
-		"Grant EVENT on its database to Changeover's account and, where the definer is another account, the privilege for definers (SET_ANY_DEFINER, SET_USER_ID or SUPER; MariaDB: SET USER). One that is running: wait until it has ended."},
+		"Grant EVENT on its database to Changeover's account and, where the definer is another account, the privilege for definers (SET_ANY_DEFINER, SET_USER_ID or SUPER; MariaDB: SET USER). One that is running: wait until it has ended. One that was made meanwhile: try again, and make none during a cutover."},
 	{FenceXA, "distributed transactions (XA) are open",
 		"Their PREPARE and COMMIT pass read_only.",
 		"Let the transaction manager finish them (XA RECOVER lists the prepared ones) and keep it from beginning new ones during the cutover."},
