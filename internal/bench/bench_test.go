@@ -12,7 +12,7 @@ import (
 
 func TestCasesAreChosenByName(t *testing.T) {
 	for only, want := range map[string]string{
-		"":           "copy tables apply lag memory source verify live cutover platform",
+		"":           "copy tables apply lag memory source verify live cutover check platform",
 		"apply,copy": "copy apply",
 		"lag":        "lag",
 	} {

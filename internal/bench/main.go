@@ -43,6 +43,7 @@ func cases() []benchCase {
 		{"verify", "comparing 1,000,000 rows of two servers: CHECKSUM TABLE, CRC32, pt-table-checksum, changeover", runVerify},
 		{"live", "comparing while sysbench writes, and proofs", runLive},
 		{"cutover", "the writer role passes there and back under load: hold, failed requests, lost writes", runCutover},
+		{"check", "1,000 tables and 500 migration files: changeover check without a server", runCheck},
 		{"platform", "the highest rate of Runs that two platform servers behind HAProxy answer in time", runPlatform},
 	}
 }
