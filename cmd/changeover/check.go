@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -223,32 +224,23 @@ func (f *checkFlags) options(ctx context.Context, s *looks) (o compat.Options, e
 			return o, fault.New(fault.Config, "%w", err)
 		}
 	}
-	if f.exemptions != "" {
-		text, err := os.ReadFile(f.exemptions)
-		if err != nil {
-			return o, fault.New(fault.Config, "%w", err)
-		}
-		if o.Exemptions, err = compat.ReadExemptions(f.exemptions, text); err != nil {
-			return o, fault.New(fault.Config, "%w", err)
-		}
+	return o, errors.Join(
+		reading(f.exemptions, &o.Exemptions, compat.ReadExemptions),
+		reading(f.lock, &o.Lock, compat.ReadLock),
+		reading(f.baseline, &o.Baseline, compat.ReadBaseline))
+}
+
+// reading reads a file that a flag names; none is named by an empty one.
+func reading[T any](file string, into *T, read func(name string, text []byte) (T, error)) error {
+	if file == "" {
+		return nil
 	}
-	if f.lock != "" {
-		text, err := os.ReadFile(f.lock)
-		if err != nil {
-			return o, fault.New(fault.Config, "%w", err)
-		}
-		if o.Lock, err = compat.ReadLock(f.lock, text); err != nil {
-			return o, fault.New(fault.Config, "%w", err)
-		}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		*into, err = read(file, text)
 	}
-	if f.baseline != "" {
-		text, err := os.ReadFile(f.baseline)
-		if err != nil {
-			return o, fault.New(fault.Config, "%w", err)
-		}
-		if o.Baseline, err = compat.ReadBaseline(f.baseline, string(text)); err != nil {
-			return o, fault.New(fault.Config, "%w", err)
-		}
+	if err != nil {
+		return fault.New(fault.Config, "%w", err)
 	}
-	return o, nil
+	return nil
 }

@@ -1,6 +1,8 @@
 package compat
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -339,5 +341,14 @@ func TestAReportIsTheSameEachTime(t *testing.T) {
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Rule == "MDB203" })
 	if i < 0 || *r.Findings[i].Location != (Location{"x.sql", 3, 3, 3, 33}) {
 		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// Whoever stops a check gets no report that looks as if all had been asked.
+func TestAStoppedCheckHasNoReport(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if r, err := Check(ctx, text("x.sql", "CREATE TABLE a (id INT PRIMARY KEY);"), Options{To: target(t)}); r != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v %v", r, err)
 	}
 }

@@ -403,7 +403,9 @@ ALTER TABLE z RENAME TO a;
 CREATE TABLE IF NOT EXISTS a (other INT);
 `
 	c := &checker{ctx: t.Context(), input: text("x.sql", sql), opts: Options{To: target(t)}, state: &state{tables: map[string]*table{}}, report: &Report{}}
-	c.read()
+	if err := c.read(); err != nil {
+		t.Fatal(err)
+	}
 	var got []string
 	c.tables(func(tab *table) {
 		got = append(got, tab.String())

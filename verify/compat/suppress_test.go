@@ -55,11 +55,11 @@ func TestAnExemptionOfARuleThatWasNotAskedIsNotStale(t *testing.T) {
 }
 
 func TestABaselineIsReadStrictly(t *testing.T) {
-	prints, err := ReadBaseline("b", "# ours\n\n0123456789abcdef0123 IDX501 a\n"+strings.Repeat("f", 20)+" X "+strings.Repeat("long", 1<<15)+"\n")
+	prints, err := ReadBaseline("b", []byte("# ours\n\n0123456789abcdef0123 IDX501 a\n"+strings.Repeat("f", 20)+" X "+strings.Repeat("long", 1<<15)+"\n"))
 	if err != nil || len(prints) != 2 {
 		t.Errorf("%v %v", prints, err)
 	}
-	if _, err := ReadBaseline("b", "0123456789abcdef0123\nIDX501 a\n"); err == nil || !strings.Contains(err.Error(), "b:2:") {
+	if _, err := ReadBaseline("b", []byte("0123456789abcdef0123\nIDX501 a\n")); err == nil || !strings.Contains(err.Error(), "b:2:") {
 		t.Errorf("what is no baseline: %v", err)
 	}
 }

@@ -31,17 +31,9 @@ func TestDefinitionsOfAServerAreMade(t *testing.T) {
 		"CREATE EVENT e ON SCHEDULE EVERY 1 YEAR DISABLE DO DELETE FROM a",
 		"CREATE SEQUENCE s",
 	)
-	p, err := compat.Look(t.Context(), source.DB(t, sandbox.Root), compat.LookOptions{Databases: []string{name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := compat.InputOf(p)
-	// The servers of the run are the test's too: what is there under the name is in the way.
-	source.Exec(t, "DROP DATABASE "+name)
-	ran := onShared(t, in, Options{})
+	p, in, ran := ranAsItIs(t, source, name)
 	for i := range ran.Servers {
 		s := &ran.Servers[i]
-		sandboxtest.Shared(t, spec(s.Flavor, Options{}.complete())).Exec(t, "DROP DATABASE IF EXISTS "+name)
 		var got []string
 		for _, o := range s.Outcomes {
 			if o.Error != nil || len(o.Warnings) > 0 {
@@ -67,6 +59,23 @@ func TestDefinitionsOfAServerAreMade(t *testing.T) {
 	}
 }
 
+// ranAsItIs runs what a server has in a database. The servers of the run are the test's too: what is there under the
+// name is in the way, before and after.
+func ranAsItIs(t *testing.T, source *sandboxtest.Server, name string) (*compat.Picture, *compat.Input, *compat.Ran) {
+	t.Helper()
+	p, err := compat.Look(t.Context(), source.DB(t, sandbox.Root), compat.LookOptions{Databases: []string{name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := compat.InputOf(p)
+	source.Exec(t, "DROP DATABASE "+name)
+	ran := onShared(t, in, Options{})
+	for i := range ran.Servers {
+		sandboxtest.Shared(t, spec(ran.Servers[i].Flavor, Options{}.complete())).Exec(t, "DROP DATABASE IF EXISTS "+name)
+	}
+	return p, in, ran
+}
+
 // What can't be made for want of something that can't be made is of its cause, in whatever order it comes.
 func TestViewsOfATableThatCannotBeMadeAreOfItsCause(t *testing.T) {
 	source := sandboxtest.MariaDBSource(t)
@@ -79,16 +88,7 @@ func TestViewsOfATableThatCannotBeMadeAreOfItsCause(t *testing.T) {
 		"CREATE VIEW m AS SELECT id FROM z",
 		"CREATE VIEW a AS SELECT id FROM m",
 	)
-	p, err := compat.Look(t.Context(), source.DB(t, sandbox.Root), compat.LookOptions{Databases: []string{name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := compat.InputOf(p)
-	source.Exec(t, "DROP DATABASE "+name)
-	ran := onShared(t, in, Options{})
-	for i := range ran.Servers {
-		sandboxtest.Shared(t, spec(ran.Servers[i].Flavor, Options{}.complete())).Exec(t, "DROP DATABASE IF EXISTS "+name)
-	}
+	p, in, ran := ranAsItIs(t, source, name)
 	r, err := compat.Check(t.Context(), in, compat.Options{From: server.MariaDB, To: profile(t), Source: p, Ran: ran})
 	if err != nil {
 		t.Fatal(err)
